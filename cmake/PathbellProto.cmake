@@ -4,6 +4,9 @@
 find_program(PROTOC_C protoc-c REQUIRED)
 find_program(PROTOC protoc REQUIRED)
 
+# Everything that is generated, for tools that only read (clang-tidy).
+add_custom_target(generated)
+
 function(pathbell_proto_library name)
   cmake_parse_arguments(A "" "ROOT" "PROTOS" ${ARGN})
   set(out "${CMAKE_BINARY_DIR}/generated/${name}")
@@ -19,5 +22,6 @@ function(pathbell_proto_library name)
   endforeach()
   add_library(${name} STATIC ${sources})
   target_include_directories(${name} SYSTEM PUBLIC "${out}")
+  add_dependencies(generated ${name})
   target_link_libraries(${name} PUBLIC PkgConfig::PROTOBUF_C)
 endfunction()

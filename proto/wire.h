@@ -26,14 +26,18 @@ struct wire_reader {
 static inline void wire_reader_init(struct wire_reader *reader, const void *data, size_t size)
 {
 	reader->pos = (const uint8_t *)data;
-	reader->end = reader->pos + size;
+	reader->end = size > 0 ? reader->pos + size : reader->pos; /* NULL with 0 is allowed */
 }
 
 #define WIRE_E_END 1
-/* The next field. 0, WIRE_E_END, -EBADMSG (over-long varint, bad type, group, length past the end, number 0). */
+/* The next field. 0, WIRE_E_END, -EBADMSG (over-long varint, bad type, group, length past the end,
+ * number 0). */
 int wire_next(struct wire_reader *reader, struct wire_field *ret_field);
+/* The next bare varint of a packed repeated field. 0, WIRE_E_END, -EBADMSG. */
+int wire_next_varint(struct wire_reader *reader, uint64_t *ret_value);
 
-/* Each writes at @out (the caller made sure of WIRE_MAX_VARINT or the stated size) and returns the end. */
+/* Each writes at @out (the caller made sure of WIRE_MAX_VARINT or the stated size) and returns the
+ * end. */
 #define WIRE_MAX_VARINT 10
 uint8_t *wire_put_varint(uint8_t *out, uint64_t value);
 uint8_t *wire_put_tag(uint8_t *out, uint32_t number, enum wire_type type);

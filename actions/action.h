@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "actions/device.h"
+#include "pathbell/v1/command.pb-c.h"
+#include "pathbell/v1/event.pb-c.h"
+
+/*
+ * What a command does on the host. Each verb is three functions: plan (reads only; what a dry run
+ * does), apply, verify (did the effect show?). A verb whose steps may sleep in the kernel runs in a
+ * forked child with a deadline; one that only touches the agent's own parts runs on the loop.
+ *
+ * Every function returns 0 to go on, ACTION_E_DONE when *result is final, or, from verify on the
+ * loop only, ACTION_E_WAIT: ask again when something has changed.
+ */
+#define ACTION_E_DONE 1
+#define ACTION_E_WAIT 2
+
+enum action_place { ACTION_IN_CHILD, ACTION_ON_LOOP };
+
+#define ACTION_DETAIL_SIZE 1024
+
+/* Plain bytes without pointers: a child hands it to the agent as it is. */
+struct action_result {
+	uint32_t life;	      /* Pathbell__V1__CommandLife; starts as SUCCEEDED */
+	uint32_t refusal;     /* Pathbell__V1__CommandRefusal, why it FAILED, where one fits */
+	int32_t error_number; /* errno, positive; 0 = none */
+	bool has_device;      /* device and state are to be published as storage.device.state */
+	char detail[ACTION_DETAIL_SIZE];
+	struct device device;
+	struct device_state state;
+};
+
+#define ACTION_E_ABSENT	   3 /* nothing fits the target */
+#define ACTION_E_AMBIGUOUS 4 /* more than one thing fits */
+#define ACTION_E_UNKNOWN   5 /* no collector or address of that name; *ret_name says which */
+
+/* What the agent offers. `find` may be called in a child; the others are for the loop. */
+struct action_host {
+	void *data;
+	const char *sysfs, *dev; /* /sys, /dev */
+	/* 0, ACTION_E_ABSENT, ACTION_E_AMBIGUOUS, -errno. */
+	int (*find)(void *data, const Pathbell__V1__CommandTarget *target,
+		    struct device *ret_device);
+	/* Snapshot of the named collectors, all when n is 0. *ret_n: how many did. 0,
+	 * ACTION_E_UNKNOWN. */
+	int (*resync)(void *data, char *const *names, size_t n_names, size_t *ret_n,
+		      const char **ret_name);
+	/* Is @address (empty: any) one that the uplink may use? 0, ACTION_E_UNKNOWN,
+	 * ACTION_E_ABSENT (no uplink runs). */
+	int (*may_reconnect)(void *data, const char *address);
+	/* *ret_token tells the session that is to end from the next one. 0, ACTION_E_ABSENT. */
+	int (*reconnect)(void *data, const char *address, uint64_t *ret_token);
+	/* A session younger than the token is up. */
+	bool (*is_reconnected)(void *data, uint64_t token);
+};
+
+struct action {
+	const struct action_host *host;
+	const Pathbell__V1__Command *command;
+	struct action_result *result;
+	uint64_t token; /* verb's own, kept between its steps */
+};
+
+struct action_verb {
+	unsigned verb; /* Pathbell__V1__CommandVerb */
+	enum action_place place;
+	int (*plan)(struct action *action);
+	int (*apply)(struct action *action);
+	int (*verify)(struct action *action);
+};
+
+/* The explicit table. NULL: this agent does not have the verb. */
+const struct action_verb *action_find(unsigned verb);
+/* The target of the command: of its arguments, else its own. NULL = none given. */
+const Pathbell__V1__CommandTarget *action_target(const Pathbell__V1__Command *command);
+/* The target in words, for details and lists; always terminated. */
+void action_target_format(const Pathbell__V1__CommandTarget *target, char *ret_text, size_t size);
+
+/* Sets life, errno and one sentence; returns ACTION_E_DONE. */
+int action_finish(struct action *action, unsigned life, int error_number, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/*
+ * All steps of a verb that runs in a child; only plan for a dry run. @result is final afterwards.
+ */
+void action_run(const struct action_verb *verb, struct action *action);
+
+extern const struct action_verb action_probe;
+extern const struct action_verb action_resync;
+extern const struct action_verb action_reconnect;

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "actions/action.h"
+
+static const struct action_verb *const action_table[] = {
+	&action_probe,
+	&action_resync,
+	&action_reconnect,
+};
+
+const struct action_verb *action_find(unsigned verb)
+{
+	for (size_t i = 0; i < sizeof(action_table) / sizeof(action_table[0]); i++)
+		if (action_table[i]->verb == verb)
+			return action_table[i];
+	return NULL;
+}
+
+const Pathbell__V1__CommandTarget *action_target(const Pathbell__V1__Command *command)
+{
+	if (command->args_case == PATHBELL__V1__COMMAND__ARGS_PROBE && command->probe->target)
+		return command->probe->target;
+	return command->target;
+}
+
+void action_target_format(const Pathbell__V1__CommandTarget *target, char *ret_text, size_t size)
+{
+	const char *const parts[] = { target ? target->id : "",
+				      target ? target->name : "",
+				      target ? target->map_name : "",
+				      target ? target->map_uuid : "",
+				      target ? target->path_wwid : "",
+				      target ? target->nqn : "",
+				      target ? target->transport_address : "" };
+
+	snprintf(ret_text, size, "nothing");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (!parts[i] || !*parts[i])
+			continue;
+		snprintf(ret_text, size, "%s", parts[i]);
+		return;
+	}
+}
+
+int action_finish(struct action *action, unsigned life, int error_number, const char *format, ...)
+{
+	va_list args;
+
+	action->result->life = life;
+	action->result->error_number = error_number;
+	va_start(args, format);
+	vsnprintf(action->result->detail, sizeof(action->result->detail), format, args);
+	va_end(args);
+	return ACTION_E_DONE;
+}
+
+void action_run(const struct action_verb *verb, struct action *action)
+{
+	action->result->life = PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_SUCCEEDED;
+	if (verb->plan(action) || action->command->dry_run)
+		return;
+	if (verb->apply(action) == 0)
+		verb->verify(action);
+}

@@ -36,6 +36,7 @@ packages() {
 	lint) echo clang-format clang-tidy shellcheck python3 ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	coverage) echo gcovr ;;
+	vm) echo qemu-system-x86 cpio kmod xz-utils python3 ;;
 	npm) echo npm ;;
 	*) die "no list of packages for $1" ;;
 	esac

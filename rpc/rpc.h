@@ -41,6 +41,14 @@ enum rpc_status {
 };
 const char *rpc_status_name(int status);
 
+/* Why a call failed, from its status and details; UNAVAILABLE has no reason but its text. Pure. */
+enum rpc_failure {
+	RPC_FAILURE_NONE, RPC_FAILURE_REFUSED, RPC_FAILURE_TIMEOUT, RPC_FAILURE_TLS, RPC_FAILURE_AUTH, RPC_FAILURE_PROTOCOL,
+	RPC_FAILURE_BUSY, RPC_FAILURE_LOST, /* lost: the connection broke without a reason */
+};
+enum rpc_failure rpc_classify_failure(int status, const char *details);
+const char *rpc_failure_name(enum rpc_failure failure); /* refused, timeout, ... as in frame_session_state.cause */
+
 /* PEM files. ECDSA P-256 expected; RSA is refused. Verification cannot be switched off. */
 struct rpc_credentials {
 	const char *ca_file, *certificate_file, *key_file;

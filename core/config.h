@@ -10,24 +10,26 @@
 
 /*
  * Configuration: YAML read by libyaml over tables of options. The same table parses, checks, dumps,
- * writes the commented sample and the JSON Schema. A target is a plain struct; a table says where in
- * it each option lives. All strings and lists are owned by the struct and freed by config_free.
+ * writes the commented sample and the JSON Schema. A target is a plain struct; a table says where
+ * in it each option lives. All strings and lists are owned by the struct and freed by config_free.
  *
- * Refused, each with file:line:column: unknown key (with the nearest known one), duplicate key, wrong
- * type, value out of range, list longer than its limit, alias or anchor, more than 16 levels, file
- * above 1 MiB, bytes that are not UTF-8, an empty file, more than one document.
+ * Refused, each with file:line:column: unknown key (with the nearest known one), duplicate key,
+ * wrong type, value out of range, list longer than its limit, alias or anchor, more than 16 levels,
+ * file above 1 MiB, bytes that are not UTF-8, an empty file, more than one document.
  */
 enum config_type {
 	CONFIG_BOOL,	 /* bool: true, false (yes, no, on, off are refused with a hint) */
 	CONFIG_UINT,	 /* uint64_t within [min, max] */
 	CONFIG_SIZE,	 /* uint64_t bytes: 64, 64KiB, 256MiB, 1GiB; within [min, max] */
-	CONFIG_DURATION, /* uint64_t nanoseconds: 500ms, 30s, 10m, 24h, 7d; within [min, max] in ns */
-	CONFIG_STRING,	 /* char *; length within [min, max]; NULL when absent and without default */
-	CONFIG_PATH,	 /* char *; absolute path */
-	CONFIG_ENUM,	 /* int; one of `names` (NULL-terminated), value = index */
-	CONFIG_STRINGS,	 /* struct config_strings; number of elements within [min, max] */
-	CONFIG_MAPS,	 /* struct config_maps: a list of maps, each read by `element`; number within [min, max] */
-	CONFIG_SECTION,	 /* nested map: `element` table, same struct base + offset */
+	CONFIG_DURATION, /* uint64_t nanoseconds: 500ms, 30s, 10m, 24h, 7d; within [min, max] in ns
+			  */
+	CONFIG_STRING,	/* char *; length within [min, max]; NULL when absent and without default */
+	CONFIG_PATH,	/* char *; absolute path */
+	CONFIG_ENUM,	/* int; one of `names` (NULL-terminated), value = index */
+	CONFIG_STRINGS, /* struct config_strings; number of elements within [min, max] */
+	CONFIG_MAPS,	/* struct config_maps: a list of maps, each read by `element`; number within
+			   [min, max] */
+	CONFIG_SECTION, /* nested map: `element` table, same struct base + offset */
 };
 
 struct config_strings {
@@ -47,9 +49,9 @@ struct config_option {
 	const char *name; /* key, snake_case */
 	enum config_type type;
 	size_t offset;
-	const char *initial; /* default as the user would write it; NULL = none */
-	uint64_t min, max;   /* 0, 0 = no limit */
-	const char *const *names;	     /* CONFIG_ENUM */
+	const char *initial;		    /* default as the user would write it; NULL = none */
+	uint64_t min, max;		    /* 0, 0 = no limit */
+	const char *const *names;	    /* CONFIG_ENUM */
 	const struct config_table *element; /* CONFIG_MAPS, CONFIG_SECTION */
 	bool required;
 	const char *help; /* sentences for sample, schema and manual; says unit and meaning */
@@ -68,10 +70,11 @@ struct config_table {
  * On any error the target is freed and zeroed.
  */
 #define CONFIG_E_INVALID 1
-int config_load(const struct config_table *table, const char *path, void *ret_target, struct errmsg *err);
+int config_load(const struct config_table *table, const char *path, void *ret_target,
+		struct errmsg *err);
 /* The same from memory; @name is used in messages. */
-int config_parse(const struct config_table *table, const char *name, const char *text, size_t text_len,
-		 void *ret_target, struct errmsg *err);
+int config_parse(const struct config_table *table, const char *name, const char *text,
+		 size_t text_len, void *ret_target, struct errmsg *err);
 /* Only the defaults. */
 void config_defaults(const struct config_table *table, void *ret_target);
 void config_free(const struct config_table *table, void *target);

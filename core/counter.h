@@ -8,14 +8,14 @@
 #include "core/buf.h"
 
 /*
- * Metrics. A table of descriptions beside a struct of values; rendering walks the table. Counters only
- * grow and survive reconnects. Values are read relaxed, so any thread may write its own.
+ * Metrics. A table of descriptions beside a struct of values; rendering walks the table. Counters
+ * only grow and survive reconnects. Values are read relaxed, so any thread may write its own.
  */
 enum counter_type { COUNTER_TYPE_COUNTER, COUNTER_TYPE_GAUGE };
 
 struct counter_desc {
-	const char *name; /* full Prometheus name: pathbell_events_captured_total */
-	const char *help; /* one sentence */
+	const char *name;   /* full Prometheus name: pathbell_events_captured_total */
+	const char *help;   /* one sentence */
 	const char *labels; /* fixed labels without braces: reason="age", or NULL */
 	enum counter_type type;
 	size_t offset; /* of a counter_value in the struct of values */
@@ -39,10 +39,13 @@ static inline uint64_t counter_get(const counter_value *value)
 }
 
 /*
- * Appends Prometheus text exposition (version 0.0.4). Rows of one name must be adjacent in the table:
- * HELP and TYPE are written once. 0 or the error of buf_append.
+ * Appends Prometheus text exposition (version 0.0.4). Rows of one name must be adjacent in the
+ * table: HELP and TYPE are written once. 0 or the error of buf_append.
  */
-int counter_render(struct buf *out, const struct counter_desc *table, size_t n_rows, const void *values);
+int counter_render(struct buf *out, const struct counter_desc *table, size_t n_rows,
+		   const void *values);
 /* One sample with labels made at run time; header lines by counter_render_header. */
-int counter_render_header(struct buf *out, const char *name, const char *help, enum counter_type type);
-int counter_render_sample(struct buf *out, const char *name, const char *const *label_pairs, uint64_t value);
+int counter_render_header(struct buf *out, const char *name, const char *help,
+			  enum counter_type type);
+int counter_render_sample(struct buf *out, const char *name, const char *const *label_pairs,
+			  uint64_t value);

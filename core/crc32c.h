@@ -9,3 +9,5 @@
  * crc32c(crc32c(0, a, n), b, m) equals the checksum over a then b. SSE4.2 where the CPU has it.
  */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
+/* The same by tables, on any CPU. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);

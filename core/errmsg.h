@@ -18,5 +18,6 @@ void errmsg_set(struct errmsg *err, const char *format, ...) __attribute__((form
 void errmsg_at(struct errmsg *err, const char *file, unsigned line, unsigned column,
 	       const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Writes "FILE:LINE:COLUMN: TEXT" (parts that are unknown are left out) into @ret_text, always terminated. */
+/* Writes "FILE:LINE:COLUMN: TEXT" (parts that are unknown are left out) into @ret_text, always
+ * terminated. */
 void errmsg_format(const struct errmsg *err, char *ret_text, unsigned size);

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-/* The whole file, NUL added behind (not counted). *ret_data is for free(). 0, -EFBIG above @max, -errno. */
+/* The whole file, NUL added behind (not counted). *ret_data is for free(). 0, -EFBIG above @max,
+ * -errno. */
 int file_read(const char *path, size_t max, char **ret_data, size_t *ret_size);
-/* First line of a small (sysfs) file without its newline and outer blanks; dirfd or AT_FDCWD. 0 or -errno. */
+/* First line of a small (sysfs) file without its newline and outer blanks; dirfd or AT_FDCWD. 0 or
+ * -errno. */
 int file_read_line(int dirfd, const char *path, char *ret_line, size_t size);
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. 0 or -errno. */
 int file_replace(const char *path, const void *data, size_t size, mode_t mode);

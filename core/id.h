@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ID_SIZE 16
+#define ID_SIZE	     16
 #define ID_TEXT_SIZE 37 /* 8-4-4-4-12 and NUL */
 
 /* UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, then random bits of getrandom(2). */

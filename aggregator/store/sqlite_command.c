@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregator/store/life.h"
+#include "aggregator/store/sqlite.h"
+#include "proto/codec.h"
+
+#define LIFE_QUEUED PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_QUEUED
+
+struct sqlite_life {
+	int64_t command; /* row */
+	const char *host_id, *detail;
+	uint32_t life, refusal;
+	uint64_t at;
+};
+
+static int sqlite_life_add(struct sqlite *sqlite, const struct sqlite_life *life)
+{
+	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_TRANSITION_ADD);
+
+	if (!statement)
+		return sqlite_last(sqlite);
+	sqlite3_bind_int64(statement, 1, life->command);
+	sqlite_bind_text(statement, 2, life->host_id);
+	sqlite3_bind_int64(statement, 3, life->life);
+	sqlite3_bind_int64(statement, 4, life->refusal);
+	sqlite_bind_text(statement, 5, life->detail);
+	sqlite3_bind_int64(statement, 6, sqlite_int(life->at));
+	return sqlite_run(sqlite, statement);
+}
+
+static int sqlite_life_set(struct sqlite *sqlite, const struct sqlite_life *life)
+{
+	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_COMMAND_HOST_SET);
+	int r;
+
+	if (!statement)
+		return sqlite_last(sqlite);
+	sqlite3_bind_int64(statement, 1, life->command);
+	sqlite_bind_text(statement, 2, life->host_id);
+	sqlite3_bind_int64(statement, 3, life->life);
+	sqlite3_bind_int64(statement, 4, life->refusal);
+	sqlite_bind_text(statement, 5, life->detail);
+	sqlite3_bind_int64(statement, 6, sqlite_int(life->at));
+	r = sqlite_run(sqlite, statement);
+	return r < 0 ? r : sqlite_life_add(sqlite, life);
+}
+
+/* 1: there is such a command for this host. */
+static int sqlite_life_find(struct sqlite *sqlite, const uint8_t id[16], const char *host_id,
+			    struct sqlite_life *ret_life)
+{
+	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_COMMAND_HOST_FIND);
+	int r;
+
+	if (!statement)
+		return sqlite_last(sqlite);
+	sqlite3_bind_blob(statement, 1, id, 16, SQLITE_STATIC);
+	sqlite_bind_text(statement, 2, host_id);
+	r = sqlite3_step(statement);
+	if (r == SQLITE_ROW) {
+		ret_life->command = sqlite3_column_int64(statement, 0);
+		ret_life->life = (uint32_t)sqlite3_column_int64(statement, 1);
+	}
+	sqlite3_reset(statement);
+	return r == SQLITE_ROW ? 1 : sqlite_errno(sqlite, r);
+}
+
+int sqlite_command_told(struct sqlite *sqlite, struct store_write *write)
+{
+	struct store_command_state *state = &write->state;
+	struct sqlite_life life;
+	int r = sqlite_life_find(sqlite, state->id, write->host_id, &life);
+
+	state->ret_changed = false;
+	if (r == 0)
+		write->ret_outcome = STORE_E_UNKNOWN;
+	if (r != 1 || !life_may_become(life.life, state->life, LIFE_AGGREGATOR))
+		return r < 0 ? r : 0;
+	state->ret_changed = true;
+	life.host_id = write->host_id;
+	life.detail = state->detail;
+	life.life = state->life;
+	life.refusal = 0;
+	life.at = write->now_unix_ns;
+	return sqlite_life_set(sqlite, &life);
+}
+
+static int sqlite_command_changed(struct store_batch *batch, const uint8_t id[16], uint32_t life)
+{
+	struct store_change *changes =
+		realloc(batch->ret_changes, (batch->ret_n_changes + 1) * sizeof(*changes));
+
+	if (!changes)
+		return -ENOMEM;
+	batch->ret_changes = changes;
+	memcpy(changes[batch->ret_n_changes].command_id, id, 16);
+	changes[batch->ret_n_changes++].life = life;
+	return 0;
+}
+
+static int sqlite_command_apply(struct sqlite *sqlite, struct store_write *write,
+				const Pathbell__V1__CommandState *state)
+{
+	struct sqlite_life life;
+	int r;
+
+	if (state->command_id.len != 16)
+		return 0;
+	r = sqlite_life_find(sqlite, state->command_id.data, write->host_id, &life);
+	if (r != 1 || !life_may_become(life.life, state->life, LIFE_HOST))
+		return r < 0 ? r : 0;
+	life.host_id = write->host_id;
+	life.detail = state->detail;
+	life.life = state->life;
+	life.refusal = state->refusal;
+	life.at = write->now_unix_ns;
+	r = sqlite_life_set(sqlite, &life);
+	return r < 0 ? r
+		     : sqlite_command_changed(&write->batch, state->command_id.data, state->life);
+}
+
+int sqlite_command_event(struct sqlite *sqlite, struct store_write *write, const uint8_t *state,
+			 size_t state_size)
+{
+	Pathbell__V1__CommandState *message =
+		codec_unpack(&pathbell__v1__command_state__descriptor, &scan_limits_event, NULL,
+			     state, state_size, NULL);
+	int r;
+
+	if (!message)
+		return 0; /* the event itself is stored; it tells no state */
+	r = sqlite_command_apply(sqlite, write, message);
+	protobuf_c_message_free_unpacked(&message->base, NULL);
+	return r;
+}
+
+static int sqlite_command_known(struct sqlite *sqlite, struct store_write *write)
+{
+	const struct store_new_command *command = &write->command;
+	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_COMMAND_FIND);
+	int r;
+
+	if (!statement)
+		return sqlite_last(sqlite);
+	sqlite3_bind_blob(statement, 1, command->id, 16, SQLITE_STATIC);
+	r = sqlite3_step(statement);
+	if (r == SQLITE_ROW) {
+		bool same = (size_t)sqlite3_column_bytes(statement, 1) == command->envelope_size &&
+			    memcmp(sqlite3_column_blob(statement, 1), command->envelope,
+				   command->envelope_size) == 0;
+
+		write->ret_outcome = same ? STORE_E_SAME : STORE_E_EXISTS;
+	}
+	sqlite3_reset(statement);
+	return sqlite_errno(sqlite, r);
+}
+
+static int sqlite_command_hosts_known(struct sqlite *sqlite, struct store_write *write)
+{
+	struct store_new_command *command = &write->command;
+	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_HOST_FIND);
+	int r = SQLITE_ROW;
+
+	if (!statement)
+		return sqlite_last(sqlite);
+	for (size_t i = 0; r == SQLITE_ROW && i < command->n_hosts; i++) {
+		sqlite_bind_text(statement, 1, command->host_ids[i]);
+		r = sqlite3_step(statement);
+		sqlite3_reset(statement);
+		if (r != SQLITE_DONE)
+			continue;
+		write->ret_outcome = STORE_E_UNKNOWN_HOST;
+		snprintf(command->ret_detail, sizeof(command->ret_detail), "%s",
+			 command->host_ids[i]);
+	}
+	return sqlite_errno(sqlite, r);
+}
+
+static int sqlite_command_insert(struct sqlite *sqlite, const struct store_write *write)
+{
+	const struct store_new_command *command = &write->command;
+	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_COMMAND_ADD);
+
+	if (!statement)
+		return sqlite_last(sqlite);
+	sqlite3_bind_blob(statement, 1, command->id, 16, SQLITE_STATIC);
+	sqlite_bind_text(statement, 2, command->verb);
+	sqlite_bind_text(statement, 3, command->issuer);
+	sqlite_bind_text(statement, 4, command->submitted_by);
+	sqlite_bind_text(statement, 5, command->reason);
+	sqlite_bind_text(statement, 6, command->target);
+	sqlite3_bind_int64(statement, 7, sqlite_int(write->now_unix_ns));
+	sqlite3_bind_int64(statement, 8, sqlite_int(command->not_before_unix_ns));
+	sqlite3_bind_int64(statement, 9, sqlite_int(command->expires_unix_ns));
+	sqlite3_bind_blob64(statement, 10, command->envelope, command->envelope_size,
+			    SQLITE_STATIC);
+	return sqlite_run(sqlite, statement);
+}
+
+static int sqlite_command_host(struct sqlite *sqlite, const struct sqlite_life *life)
+{
+	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_COMMAND_HOST_ADD);
+	int r;
+
+	if (!statement)
+		return sqlite_last(sqlite);
+	sqlite3_bind_int64(statement, 1, life->command);
+	sqlite_bind_text(statement, 2, life->host_id);
+	sqlite3_bind_int64(statement, 3, life->life);
+	sqlite3_bind_int64(statement, 4, sqlite_int(life->at));
+	r = sqlite_run(sqlite, statement);
+	return r < 0 ? r : sqlite_life_add(sqlite, life);
+}
+
+int sqlite_command(struct sqlite *sqlite, struct store_write *write)
+{
+	struct sqlite_life life = { .life = LIFE_QUEUED, .detail = "", .at = write->now_unix_ns };
+	int r = sqlite_command_known(sqlite, write);
+
+	if (r == 0 && write->ret_outcome == 0)
+		r = sqlite_command_hosts_known(sqlite, write);
+	if (r < 0 || write->ret_outcome != 0)
+		return r;
+	r = sqlite_command_insert(sqlite, write);
+	life.command = sqlite3_last_insert_rowid(sqlite->db);
+	for (size_t i = 0; r == 0 && i < write->command.n_hosts; i++) {
+		life.host_id = write->command.host_ids[i];
+		r = sqlite_command_host(sqlite, &life);
+	}
+	return r;
+}

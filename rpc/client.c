@@ -183,8 +183,8 @@ static void client_ended(struct rpc_tag *tag, bool ok)
 	call->ended = true;
 	if (call->channel && call->status != GRPC_STATUS_OK) {
 		details = grpc_slice_to_c_string(call->status_details);
-		snprintf(call->channel->last_error, sizeof(call->channel->last_error), "%s",
-			 details);
+		rpc_failure_text(details, call->channel->last_error,
+				 sizeof(call->channel->last_error));
 		gpr_free(details);
 	}
 	rpc_call_unref(call);

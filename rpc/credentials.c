@@ -183,6 +183,7 @@ struct rpc_files_stamp {
 };
 
 struct rpc_files {
+	struct rpc_files *next;	      /* of rpc->files */
 	char *ca, *certificate, *key; /* paths */
 	void (*report)(void *data, char *error);
 	void *data;
@@ -193,7 +194,16 @@ struct rpc_files {
 	bool expiry_reported;
 };
 
-struct rpc_files *rpc_files_new(const struct rpc_credentials *files,
+static void rpc_files_free(struct rpc_files *files)
+{
+	pthread_mutex_destroy(&files->lock);
+	gpr_free(files->ca);
+	gpr_free(files->certificate);
+	gpr_free(files->key);
+	gpr_free(files);
+}
+
+struct rpc_files *rpc_files_new(struct rpc *rpc, const struct rpc_credentials *files,
 				void (*report)(void *data, char *error), void *data)
 {
 	struct rpc_files *watched = gpr_zalloc(sizeof(*watched));
@@ -204,19 +214,28 @@ struct rpc_files *rpc_files_new(const struct rpc_credentials *files,
 	watched->report = report;
 	watched->data = data;
 	pthread_mutex_init(&watched->lock, NULL);
+	pthread_mutex_lock(&rpc->post_lock);
+	watched->next = rpc->files;
+	rpc->files = watched;
+	pthread_mutex_unlock(&rpc->post_lock);
 	return watched;
 }
 
-struct rpc_files *rpc_files_free(struct rpc_files *files)
+void rpc_files_mute(struct rpc_files *files)
 {
-	if (!files)
-		return NULL;
-	pthread_mutex_destroy(&files->lock);
-	gpr_free(files->ca);
-	gpr_free(files->certificate);
-	gpr_free(files->key);
-	gpr_free(files);
-	return NULL;
+	pthread_mutex_lock(&files->lock);
+	files->report = NULL;
+	pthread_mutex_unlock(&files->lock);
+}
+
+void rpc_files_free_all(struct rpc_files *files)
+{
+	struct rpc_files *next;
+
+	for (; files; files = next) {
+		next = files->next;
+		rpc_files_free(files);
+	}
 }
 
 static void rpc_files_look(const struct rpc_files *files, struct rpc_files_stamp *ret_stamp)
@@ -240,6 +259,8 @@ static void rpc_files_report(struct rpc_files *files, const struct errmsg *err)
 {
 	char text[1024];
 
+	if (!files->report)
+		return;
 	if (!err) {
 		files->report(files->data, NULL);
 		return;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "rpc/rpc.h"
+#include "rpc/internal.h"
 
 struct failure_text {
 	const char *text;
@@ -37,8 +38,20 @@ static const struct failure_text failure_texts[] = {
 	{ "deadline", RPC_FAILURE_TIMEOUT },
 };
 
+/*
+ * Under TLS 1.3 a client whose certificate is refused believes for a moment that it is connected
+ * (pitfall 21): the attempt ends with a closed socket and no word about TLS.
+ */
+static bool failure_is_refused_certificate(const char *details)
+{
+	return strcasestr(details, "failed to connect") &&
+	       (strcasestr(details, "socket closed") || strcasestr(details, "connection reset"));
+}
+
 static enum rpc_failure failure_of_text(const char *details)
 {
+	if (failure_is_refused_certificate(details))
+		return RPC_FAILURE_TLS;
 	for (size_t i = 0; i < sizeof(failure_texts) / sizeof(failure_texts[0]); i++) {
 		if (strcasestr(details, failure_texts[i].text))
 			return failure_texts[i].failure;
@@ -78,4 +91,21 @@ const char *rpc_failure_name(enum rpc_failure failure)
 	};
 
 	return names[failure];
+}
+
+void rpc_failure_text(const char *details, char *ret_text, size_t size)
+{
+	static const char *const prefixes[] = { "UNKNOWN: ", "UNAVAILABLE: " };
+	const char *root = strstr(details, "last error: ");
+
+	root = root ? root + strlen("last error: ") : details;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		if (strncmp(root, prefixes[i], strlen(prefixes[i])) == 0)
+			root += strlen(prefixes[i]);
+	}
+	snprintf(ret_text, size, "%s%s", root,
+		 failure_is_refused_certificate(details)
+			 ? " (the server closed during the handshake: it probably refused our "
+			   "certificate)"
+			 : "");
 }

@@ -31,7 +31,8 @@ struct rpc {
 	grpc_channel *lame; /* carries the call that is never started */
 	grpc_call *wake_call;
 
-	pthread_mutex_t post_lock; /* the next four */
+	pthread_mutex_t post_lock; /* the next five */
+	struct rpc_files *files;
 	struct rpc_posted *post_head, **post_tail;
 	bool waking; /* wake_tag is in the queue */
 	bool closed; /* nothing is taken any more */
@@ -95,13 +96,17 @@ void rpc_pem_deinit(struct rpc_pem *pem);
 /* The leaf of PEM text; false when it is none. */
 bool rpc_certificate_parse(const char *pem, size_t size, struct rpc_certificate *ret_certificate);
 
-/* Server credentials that follow the files; rpc_files is shared with handshakes on gRPC's threads.
+/*
+ * Server credentials that follow the files. A handshake on one of gRPC's threads may look at them
+ * later than the server's end: the memory goes with the rpc. @report takes @error, NULL = fine
+ * again.
  */
 struct rpc_files;
-struct rpc_files *rpc_files_new(const struct rpc_credentials *files,
+struct rpc_files *rpc_files_new(struct rpc *rpc, const struct rpc_credentials *files,
 				void (*report)(void *data, char *error), void *data);
 grpc_server_credentials *rpc_files_server(struct rpc_files *files);
-struct rpc_files *rpc_files_free(struct rpc_files *files);
+void rpc_files_mute(struct rpc_files *files); /* no report any more */
+void rpc_files_free_all(struct rpc_files *files);
 
 /* Accounting of tags: before start_batch, and after next (ThreadSanitizer cannot see inside
  * libgrpc). */
@@ -127,6 +132,8 @@ void rpc_call_receive(
 void rpc_call_read_peer(struct rpc_call *call, struct rpc_certificate *ret_certificate);
 void rpc_call_headers(struct rpc_call *call); /* server: sends them now */
 
+/* failure.c: the root cause out of gRPC's chain of sentences. */
+void rpc_failure_text(const char *details, char *ret_text, size_t size);
 /* client.c, server.c */
 void rpc_channel_shut(struct rpc_channel *channel);
 void rpc_server_stop_all(struct rpc *rpc);

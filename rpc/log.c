@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gRPC's own log, taken over: into core/log with a limit for each place that writes, and, for two
- * callers, into a buffer, because the reason of a failed bind and of a failed handshake is given
- * nowhere else.
+ * gRPC's own log, taken over: into core/log with a limit for each place that writes, and, while a
+ * server binds, into a buffer, because the reason of a failed bind is given nowhere else.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -20,8 +19,6 @@ static struct log_limit rpc_log_limits[RPC_LOG_PLACES];
 static _Thread_local struct {
 	char *text; /* capture */
 	size_t size;
-	char tls_error[256];
-	uint64_t n_tls_errors;
 } rpc_log_local;
 
 static void rpc_log_keep(const char *message)
@@ -31,10 +28,6 @@ static void rpc_log_keep(const char *message)
 	if (rpc_log_local.text) {
 		len = strlen(rpc_log_local.text);
 		snprintf(rpc_log_local.text + len, rpc_log_local.size - len, "%s\n", message);
-	}
-	if (strstr(message, "SSL") || strstr(message, "certificate")) {
-		rpc_log_local.n_tls_errors++;
-		snprintf(rpc_log_local.tls_error, sizeof(rpc_log_local.tls_error), "%s", message);
 	}
 }
 
@@ -62,10 +55,4 @@ void rpc_log_capture(char *text, size_t size)
 {
 	rpc_log_local.text = text;
 	rpc_log_local.size = size;
-}
-
-const char *rpc_log_tls_error(uint64_t *ret_count)
-{
-	*ret_count = rpc_log_local.n_tls_errors;
-	return rpc_log_local.tls_error;
 }

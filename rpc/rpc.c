@@ -419,6 +419,7 @@ struct rpc *rpc_stop(struct rpc *rpc)
 	rpc_block_signals(&old);
 	grpc_shutdown();
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	rpc_files_free_all(rpc->files);
 	pthread_mutex_destroy(&rpc->post_lock);
 	gpr_free(rpc->timers);
 	gpr_free(rpc);

@@ -153,21 +153,17 @@ static void server_requested(struct rpc_tag *tag, bool ok)
 
 static void server_free_now(struct rpc_server *server)
 {
-	rpc_files_free(server->files);
 	pthread_cond_destroy(&server->gone_cond);
 	pthread_mutex_destroy(&server->lock);
 	gpr_free(server);
 }
 
-static void server_gone(struct rpc_tag *tag, bool ok)
+/* Behind all reports of handshakes: posted functions run in order. */
+static void server_gone_now(void *data)
 {
-	struct rpc_server *server =
-		(struct rpc_server *)((char *)tag - offsetof(struct rpc_server, shutdown_tag));
+	struct rpc_server *server = data;
 	bool waited;
 
-	(void)ok;
-	LIST_REMOVE(server, link);
-	grpc_server_destroy(server->server);
 	pthread_mutex_lock(&server->lock);
 	server->gone = true;
 	waited = server->waited;
@@ -175,6 +171,18 @@ static void server_gone(struct rpc_tag *tag, bool ok)
 	pthread_mutex_unlock(&server->lock);
 	if (!waited)
 		server_free_now(server);
+}
+
+static void server_gone(struct rpc_tag *tag, bool ok)
+{
+	struct rpc_server *server =
+		(struct rpc_server *)((char *)tag - offsetof(struct rpc_server, shutdown_tag));
+
+	(void)ok;
+	LIST_REMOVE(server, link);
+	grpc_server_destroy(server->server);
+	rpc_files_mute(server->files);
+	rpc_post(server->rpc, server_gone_now, server);
 }
 
 static void server_stop(struct rpc_server *server)
@@ -324,7 +332,8 @@ static int server_open(struct rpc_server *server, const struct rpc_server_option
 {
 	int r;
 
-	server->files = rpc_files_new(&options->credentials, server_credentials, server);
+	server->files =
+		rpc_files_new(server->rpc, &options->credentials, server_credentials, server);
 	server->server =
 		server_make(options->max_message ? options->max_message : SERVER_MAX_MESSAGE);
 	grpc_server_register_completion_queue(server->server, server->rpc->cq, NULL);
@@ -333,6 +342,8 @@ static int server_open(struct rpc_server *server, const struct rpc_server_option
 		grpc_server_start(server->server);
 	else
 		grpc_server_destroy(server->server);
+	if (r < 0)
+		rpc_files_mute(server->files);
 	return r;
 }
 

@@ -177,7 +177,8 @@ int fixture_teardown(void **state)
 	struct fixture *f = *state;
 
 	rpc_server_free(f->server);
-	rpc_stop(f->rpc);
+	if (f->rpc)
+		rpc_stop(f->rpc);
 	pki_deinit(&f->pki);
 	pthread_cond_destroy(&f->changed);
 	pthread_mutex_destroy(&f->lock);

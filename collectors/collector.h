@@ -20,7 +20,7 @@
  */
 #define COLLECTOR_E_ABSENT 1 /* open: not on this kernel or not now; parked, reported, retried when it may have appeared */
 #define COLLECTOR_E_MORE 2   /* read: budget used up, there is more */
-#define COLLECTOR_E_BLIND 3  /* open, read: open, but it is proven that nothing can be heard */
+#define COLLECTOR_E_BLIND 3  /* open, read, snapshot: open, but it is proven that nothing can be heard */
 #define COLLECTOR_E_END 4    /* read: the source has ended for good (a recording); closed, not an error */
 
 struct topology;
@@ -67,11 +67,11 @@ struct collector_ops {
 	int (*open)(struct collector_ctx *ctx, void **ret_state, struct collector_fd *ret_fd);
 	/* Publishes at most @budget events. 0, COLLECTOR_E_MORE, COLLECTOR_E_BLIND, COLLECTOR_E_END, -errno. May change *fd->not_before_ns. */
 	int (*read)(void *state, unsigned budget, struct collector_fd *fd);
-	/* Publishes the present state; run after open and after every loss, and by the verb resync. NULL = nothing to say. 0 or -errno. */
+	/* Publishes the present state; run after open and after every loss, and by the verb resync. NULL = nothing to say. 0, COLLECTOR_E_MORE (call again), COLLECTOR_E_BLIND, -errno. */
 	int (*snapshot)(void *state);
 	void (*close)(void *state);
 	/* Optional: the event of @ticket is durable at the aggregator (@delivered), or is tombstoned (not): submit it again if wanted. */
 	void (*delivered)(void *state, uint64_t ticket, bool delivered);
-	/* Optional, for ABSENT and BLIND: a path whose appearing or change makes a retry worthwhile. */
+	/* Optional, for ABSENT and BLIND: a path whose appearing or change makes a retry worthwhile; /proc/self/mountinfo = any mount. */
 	const char *(*retry_path)(struct collector_ctx *ctx);
 };

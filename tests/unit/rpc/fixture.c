@@ -294,6 +294,7 @@ struct client *client_new(struct fixture *f, const char *certificate, const char
 	snprintf(c->target, sizeof(c->target), "%s", f->target);
 	snprintf(c->certificate, sizeof(c->certificate), "%s", certificate);
 	snprintf(c->ca, sizeof(c->ca), "ca");
+	snprintf(c->server_name, sizeof(c->server_name), "localhost");
 	snprintf(c->method, sizeof(c->method), "%s", method);
 	return c;
 }
@@ -305,7 +306,7 @@ static void client_start_now(void *data)
 	struct errmsg err = { .line = 0 };
 	const struct rpc_channel_options options = {
 		.target = c->target,
-		.server_name = "localhost",
+		.server_name = c->server_name,
 		.credentials = { pki_path(pki, c->ca, ".pem"),
 				 pki_path(pki, c->certificate, ".pem"),
 				 pki_path(pki, c->certificate, ".key") },

@@ -28,7 +28,7 @@ struct client {
 	struct fixture *fixture;
 	struct rpc_channel *channel;
 	struct rpc_call *call; /* NULL when closed */
-	char method[64], target[64], certificate[64], ca[64], proxy[64];
+	char method[64], target[64], certificate[64], ca[64], server_name[64], proxy[64];
 	uint32_t deadline_ms;
 	bool headers, ended, closed;
 	unsigned messages, sent;

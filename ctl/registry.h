@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "ctl/cli.h"
+
+/* All commands, in the order of --help; NULL ends. One file per noun defines them. */
+extern const struct cli_command *const registry_commands[];
+
+extern const struct cli_command hosts_command, hosts_one_command; /* hosts.c */
+extern const struct cli_command events_command;			  /* events.c */
+extern const struct cli_command command_probe, command_resync, command_uplink_reconnect,
+	command_submit;							 /* command.c */
+extern const struct cli_command commands_command, commands_show_command; /* commands.c */
+extern const struct cli_command pki_init_command, pki_aggregator_command, pki_host_command,
+	pki_operator_command, pki_show_command;			   /* pki.c */
+extern const struct cli_command key_new_command, key_show_command; /* key.c */
+extern const struct cli_command local_status_command, local_collectors_command, local_stats_command,
+	local_log_command;						 /* local.c */
+extern const struct cli_command spool_check_command, spool_dump_command; /* spool.c */
+extern const struct cli_command config_show_command, config_sample_command, config_check_command,
+	config_schema_command;			    /* settings_command.c */
+extern const struct cli_command completion_command; /* completion.c */
+extern const struct cli_command version_command;    /* version.c */

@@ -31,7 +31,7 @@ static int completion_table(const struct cli_command *const *registry, struct bu
 	for (; r == 0 && *registry; registry++) {
 		r = buf_printf(out, "    '%s' '", (*registry)->path) ?:
 		    completion_options((*registry)->options, out) ?:
-		    completion_options(cli_global_options, out) ?: buf_printf(out, "'\n");
+		    completion_options(cli_global_options, out) ?: buf_printf(out, "' \\\n");
 	}
 	return r;
 }

@@ -17,6 +17,9 @@ enum codec_event_field {
 	CODEC_EVENT_REPLAYED = 14,
 	CODEC_EVENT_COMMAND_STATE = 39,
 };
+/* The singular fields of Event: 1 to 11, 13 to 15, 20 to 40. Others may be repeated ones of a newer
+ * peer. */
+#define CODEC_EVENT_SINGULAR   UINT64_C(0x1fffff0effe)
 #define CODEC_SOURCE_COLLECTOR 1
 #define CODEC_SUBJECT_ID       2
 
@@ -124,9 +127,7 @@ int codec_event_head(const void *data, size_t size, struct codec_event_head *ret
 
 	wire_reader_init(&reader, data, size);
 	while ((r = wire_next(&reader, &field)) == 0) {
-		/* Extra (12) is the event's only repeated field; the pre-scan refuses all other
-		 * repeats too. */
-		if (field.number < 64 && field.number != 12) {
+		if (field.number < 64 && CODEC_EVENT_SINGULAR >> field.number & 1) {
 			if (seen >> field.number & 1)
 				return -EBADMSG;
 			seen |= UINT64_C(1) << field.number;

@@ -10,24 +10,38 @@
 #include <string.h>
 
 #include "core/config_value.h"
+#include "core/utf8.h"
 
 #define CONFIG_LINE_WIDTH 100
 #define CONFIG_INDENT	  2
 
+/*
+ * What YAML 1.1 would refuse or fold when it is read back: controls, its three line breaks beyond
+ * ASCII (5.4) and what c-printable (5.1) leaves out.
+ */
+static bool config_needs_escape(uint32_t code)
+{
+	return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 ||
+	       code == 0xfeff || code == 0xfffe || code == 0xffff;
+}
+
 void config_print_quoted(FILE *out, const char *text)
 {
-	fputc('"', out);
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	size_t left = strlen(text);
 
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c == '\n')
-			fputs("\\n", out);
-		else if (c == '\t')
-			fputs("\\t", out);
+	fputc('"', out);
+	while (left > 0) {
+		uint32_t code = 0xfffd; /* for a byte that is not UTF-8 */
+		size_t len = utf8_decode(text, left, &code);
+
+		if (len == 0 || config_needs_escape(code))
+			fprintf(out, "\\u%04x", code);
+		else if (*text == '"' || *text == '\\')
+			fprintf(out, "\\%c", *text);
 		else
-			fputc(c, out);
+			fwrite(text, 1, len, out);
+		text += len ? len : 1;
+		left -= len ? len : 1;
 	}
 	fputc('"', out);
 }

@@ -63,7 +63,7 @@ class Run:
 def boot(kernel_name, script, folder, guestfwd=(), timeout=240, **config):
     try:
         lab.needed_programs()
-        kernel = lab.Kernel(kernel_name).prepare()
+        kernel = lab.kernel(kernel_name).prepare()
     except lab.Unavailable as reason:
         pytest.skip(str(reason))
     folder = Path(folder)

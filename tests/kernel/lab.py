@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real kernels in QEMU, under software emulation (TCG): Debian's 6.12 and 6.1. The guest's root is the host's, read-only
+"""Real kernels in QEMU, under software emulation (TCG): Debian's 6.12 and 6.1, and one built from Debian's source with
+what those leave out (watch_queue, user_events, trace injection, fault injection, cxl_test). The guest's root is the host's, read-only
 over 9p, with a layer of tools, a layer of kernel modules and a tmpfs on top, so that the build tree and all libraries
 appear at their own paths. A guest script runs as the last step of init and writes into /out.
 
 Everything is fetched once with apt-get download into a cache folder and unpacked there; nothing is installed.
 """
 import fcntl
+import hashlib
 import os
 import select
 import shutil
@@ -37,6 +39,10 @@ def needed_programs():
     for program in ("qemu-system-x86_64", "cpio", "depmod", "modprobe", "xz", "dpkg-deb"):
         if not shutil.which(program):
             raise Unavailable(f"{program} is not installed")
+
+
+def kernel(name):
+    return (PatchedKernel if name == "patched" else Kernel)(name)
 
 
 class Kernel:
@@ -142,6 +148,76 @@ class Kernel:
             subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=folder, input=names, stdout=out, check=True)
         shutil.rmtree(folder)
         shutil.rmtree(busybox)
+
+
+class PatchedKernel(Kernel):
+    """Built once from Debian's linux-source-6.12 with tests/kernel/patched/{config,*.patch}; cached by a hash of all three.
+    About ten minutes on two cores; never built inside a test run (./run vm --build-kernel, or CI=true)."""
+
+    SOURCE = "linux-source-6.12"
+    FOLDER = ROOT / "tests/kernel/patched"
+
+    def _resolve(self):
+        policy = run("apt-cache", "policy", self.SOURCE)
+        candidates = [line.split()[1] for line in policy.splitlines() if "Candidate:" in line]
+        if not candidates or candidates[0] == "(none)":
+            raise Unavailable(f"{self.SOURCE} is not in the package lists (apt-get update?)")
+        self.package = f"{self.SOURCE} {candidates[0]}"
+        digest = hashlib.sha256(self.package.encode())
+        for file in sorted(self.FOLDER.iterdir()):
+            digest.update(file.name.encode() + file.read_bytes())
+        self.dir = CACHE / f"patched-{digest.hexdigest()[:16]}"
+        built = sorted(self.dir.glob("modules/usr/lib/modules/*"))
+        self.version = built[0].name if built else None
+        self.image, self.initrd, self.modules = self.dir / "vmlinux", self.dir / "initrd.cpio", self.dir / "modules"
+
+    def _key(self):
+        return self.package + GUEST_INIT
+
+    def _unpack(self):
+        if not (os.environ.get("CI") == "true" or os.environ.get("PATHBELL_VM_BUILD")):
+            raise Unavailable("the patched kernel is not built (./run vm --build-kernel builds it, about ten minutes)")
+        missing = [p for p in ("flex", "bison", "bc", "make", "gcc") if not shutil.which(p)]
+        if missing:
+            raise Unavailable(f"the patched kernel needs {', '.join(missing)} to be built")
+        self.dir.mkdir(parents=True)
+        work = self.dir / "work"
+        deb = self._download(self.SOURCE)
+        run("dpkg-deb", "-x", str(deb), str(work))
+        deb.unlink()
+        run("tar", "-C", str(work), "-xJf", str(next(work.glob("usr/src/*.tar.xz"))))
+        source = next(path for path in work.iterdir() if path.name.startswith("linux-source"))
+        for patch in sorted(self.FOLDER.glob("*.patch")):
+            with open(patch, "rb") as text:
+                subprocess.run(["patch", "-p1", "-s"], cwd=source, stdin=text, check=True)
+        self._build(source, work / "out")
+        shutil.rmtree(work)
+
+    def _make(self, source, out, *targets):
+        with open(self.dir / "build.log", "ab") as log:
+            subprocess.run(["nice", "-n", "10", "make", "-C", str(source), f"O={out}", f"-j{os.cpu_count()}", *targets], check=True, stdout=log, stderr=log)
+
+    def _build(self, source, out):
+        out.mkdir()
+        self._make(source, out, "tinyconfig")
+        run("scripts/kconfig/merge_config.sh", "-m", "-O", str(out), str(out / ".config"), str(self.FOLDER / "config"), cwd=source)
+        self._make(source, out, "olddefconfig")
+        self._make(source, out, "vmlinux", "modules")
+        self._make(source, out, f"M={source}/tools/testing/cxl", "modules")
+        tree = self.dir / "tree"
+        self._make(source, out, f"INSTALL_MOD_PATH={tree}", "modules_install")
+        self._make(source, out, f"M={source}/tools/testing/cxl", f"INSTALL_MOD_PATH={tree}", "modules_install")
+        shutil.copy(out / "vmlinux", self.image)
+        run("strip", str(self.image))
+        self.version = next((tree / "lib/modules").iterdir()).name
+        target = self.modules / "usr/lib/modules"
+        target.mkdir(parents=True)
+        shutil.copytree(tree / "lib/modules" / self.version, target / self.version, ignore=shutil.ignore_patterns("build", "source"))
+        (self.modules / "lib").symlink_to("usr/lib")
+        run("depmod", "-b", str(self.modules), self.version)
+        (self.modules / "lib").unlink()
+        self._make_initrd(tree)
+        shutil.rmtree(tree)
 
 
 GUEST_INIT = r"""#!/bin/sh

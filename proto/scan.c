@@ -224,24 +224,30 @@ static int scan_unknown(struct scan *scan, const struct scan_frame *frame, const
 	return r < 0 ? r : scan_allocate(scan, size);
 }
 
-/* The first sight of a field in its message: duplicates of a oneof are found here. */
+/* The member of the same oneof as field @index that was seen before, or NULL. */
+static const ProtobufCFieldDescriptor *scan_sibling(const struct scan_frame *frame, unsigned index)
+{
+	const ProtobufCFieldDescriptor *fields = frame->schema->fields;
+
+	for (unsigned word = 0; word < SCAN_MAX_SCHEMA_FIELDS / 64; word++) {
+		for (uint64_t left = frame->seen[word]; left != 0; left &= left - 1) {
+			unsigned n = word * 64 + (unsigned)__builtin_ctzll(left);
+
+			if ((fields[n].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+			    fields[n].quantifier_offset == fields[index].quantifier_offset)
+				return &fields[n];
+		}
+	}
+	return NULL;
+}
+
+/* The first sight of a singular field in its message. */
 static int scan_first(struct scan *scan, struct scan_frame *frame, unsigned index)
 {
-	const ProtobufCFieldDescriptor *field = &frame->schema->fields[index];
-	const ProtobufCFieldDescriptor *other;
-
+	if ((frame->schema->fields[index].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+	    scan_sibling(frame, index))
+		return scan_refuse(scan, -EBADMSG, frame, index, "second member of a oneof");
 	frame->seen[index / 64] |= UINT64_C(1) << index % 64;
-	if (!(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
-		return 0;
-	for (unsigned n = 0; n < frame->schema->n_fields; n++) {
-		other = &frame->schema->fields[n];
-		if (n == index || !(frame->seen[n / 64] >> n % 64 & 1))
-			continue;
-		if ((other->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
-		    other->quantifier_offset == field->quantifier_offset)
-			return scan_refuse(scan, -EBADMSG, frame, index,
-					   "second member of a oneof");
-	}
 	return 0;
 }
 

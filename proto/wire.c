@@ -13,9 +13,8 @@
 /* protobuf.dev/programming-guides/proto3, "Assigning Field Numbers". */
 #define WIRE_MAX_NUMBER ((UINT32_C(1) << 29) - 1)
 
-/* NULL: longer than @max bytes, above 64 bits, or past the end. */
-static const uint8_t *wire_get_varint(const uint8_t *pos, const uint8_t *end, unsigned max,
-				      uint64_t *ret_value)
+static const uint8_t *wire_get_long_varint(const uint8_t *pos, const uint8_t *end, unsigned max,
+					   uint64_t *ret_value)
 {
 	uint64_t value = 0;
 
@@ -30,6 +29,17 @@ static const uint8_t *wire_get_varint(const uint8_t *pos, const uint8_t *end, un
 		}
 	}
 	return NULL;
+}
+
+/* NULL: longer than @max bytes, above 64 bits, or past the end. Most have one byte. */
+static inline const uint8_t *wire_get_varint(const uint8_t *pos, const uint8_t *end, unsigned max,
+					     uint64_t *ret_value)
+{
+	if (pos < end && *pos < 0x80) {
+		*ret_value = *pos;
+		return pos + 1;
+	}
+	return wire_get_long_varint(pos, end, max, ret_value);
 }
 
 static uint32_t wire_load32(const uint8_t *pos)

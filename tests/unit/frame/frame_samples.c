@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const uint8_t frame_events[] = { 0x0a, 3, 'a', 'b', 'c', 0x0a, 1, 'd', 0x0a, 0 };
+static const uint8_t frame_events[] = { 0x42, 3, 'a', 'b', 'c', 0x42, 1, 'd', 0x42, 0 };
 
 static struct frame_text frame_sample_text(const char *text)
 {

@@ -8,8 +8,8 @@
 #include "core/errmsg.h"
 
 /*
- * Read-only look at a spool folder: safe while an agent uses it and on a damaged one. Opens nothing for
- * writing, takes no lock, follows no symbolic link. For `pathbell local spool check|dump`.
+ * Read-only look at a spool folder: safe while an agent uses it and on a damaged one. Opens nothing
+ * for writing, takes no lock, follows no symbolic link. For `pathbell local spool check|dump`.
  */
 struct inspect_record {
 	uint8_t epoch[16];
@@ -36,5 +36,5 @@ struct inspect_callbacks {
 };
 
 /* Records come in seq order within an epoch. 0 or -errno with @err. */
-int inspect_run(const char *dir, const struct inspect_callbacks *callbacks, struct inspect_report *ret_report,
-		struct errmsg *err);
+int inspect_run(const char *dir, const struct inspect_callbacks *callbacks,
+		struct inspect_report *ret_report, struct errmsg *err);

@@ -259,6 +259,7 @@ static void guard_close(struct guard *guard)
 {
 	if (!guard->is_open)
 		return;
+	guard->allowance = UINT32_MAX;
 	guard->options.ops->close(guard->collector);
 	guard->is_open = false;
 	guard->collector = NULL;

@@ -153,6 +153,7 @@ uint8_t *codec_put_frame(uint8_t *out, size_t event_size)
 	return wire_put_varint(out, event_size);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): one parameter for each field of the message */
 size_t codec_put_batch_head(uint8_t *out, const uint8_t epoch[16], uint64_t first_seq,
 			    uint32_t count, uint32_t crc32c, uint64_t sent_unix_ns,
 			    size_t events_size)

@@ -20,7 +20,6 @@
 
 #include <openssl/evp.h>
 
-#include "core/file.h"
 #include "proto/codec.h"
 #include "proto/scan.h"
 #include "proto/wire.h"
@@ -108,7 +107,8 @@ int envelope_sign(const struct envelope_key *key, const Pathbell__V1__Command *c
 {
 	Pathbell__V1__SignedCommand envelope = PATHBELL__V1__SIGNED_COMMAND__INIT;
 	size_t size = protobuf_c_message_get_packed_size(&command->base);
-	_cleanup_free_ uint8_t *bytes = NULL;
+	uint8_t *bytes;
+	int r;
 
 	if (size == 0 || size > ENVELOPE_MAX_COMMAND) {
 		errmsg_set(err, "the command has %zu bytes, limit %d (fewer hosts)", size,
@@ -123,7 +123,9 @@ int envelope_sign(const struct envelope_key *key, const Pathbell__V1__Command *c
 	protobuf_c_message_pack(&command->base, bytes);
 	envelope.command.data = bytes;
 	envelope.command.len = size;
-	return envelope_put(key, &envelope, out, err);
+	r = envelope_put(key, &envelope, out, err);
+	free(bytes);
+	return r;
 }
 
 static int envelope_may_cosign(const struct envelope_key *key,
@@ -250,17 +252,14 @@ static void envelope_add_signer(struct envelope_result *result, size_t index)
 	result->signers[result->n_signers++] = index;
 }
 
-/* 0 or ENVELOPE_E_BAD_SIGNATURE; negative when out of memory. */
+/* 0 or ENVELOPE_E_BAD_SIGNATURE. @input is what must have been signed. */
 static int envelope_check_signers(const struct envelope_signature *signatures, size_t n_signatures,
-				  const struct envelope_trusted *trusted, size_t n_trusted,
-				  struct envelope_result *result)
+				  const uint8_t *input, const struct envelope_trusted *trusted,
+				  size_t n_trusted, struct envelope_result *result)
 {
-	_cleanup_free_ uint8_t *input = envelope_input(result->command, result->command_size);
 	size_t size = sizeof(envelope_context) + result->command_size;
 	size_t index;
 
-	if (!input)
-		return -ENOMEM;
 	for (size_t n = 0; n < n_signatures; n++) {
 		index = envelope_find(trusted, n_trusted, &signatures[n]);
 		if (index == n_trusted)
@@ -280,6 +279,7 @@ int envelope_verify(const void *envelope, size_t size, const struct envelope_tru
 	struct envelope_signature signatures[ENVELOPE_MAX_SIGNATURES];
 	struct envelope_result result = { 0 };
 	size_t n_signatures;
+	uint8_t *input;
 	int r;
 
 	if (scan_check(&pathbell__v1__signed_command__descriptor, &envelope_limits, envelope, size,
@@ -291,9 +291,11 @@ int envelope_verify(const void *envelope, size_t size, const struct envelope_tru
 	for (size_t n = 0; n < n_signatures; n++)
 		if (signatures[n].size != ENVELOPE_SIGNATURE_SIZE || signatures[n].key_id_len == 0)
 			return ENVELOPE_E_MALFORMED;
-	r = envelope_check_signers(signatures, n_signatures, trusted, n_trusted, &result);
-	if (r < 0)
-		return r;
+	input = envelope_input(result.command, result.command_size);
+	if (!input)
+		return -ENOMEM;
+	r = envelope_check_signers(signatures, n_signatures, input, trusted, n_trusted, &result);
+	free(input);
 	*ret_result = result;
 	if (r > 0)
 		return r;

@@ -95,7 +95,6 @@ static int envelope_open(const char *path, mode_t forbidden, FILE **ret_file, st
 		fd_close(fd);
 		return r;
 	}
-	r = 0;
 	if (!S_ISREG(st.st_mode) || st.st_size > ENVELOPE_MAX_PEM) {
 		errmsg_at(err, path, 0, 0, "not a key file (a regular file of at most %d bytes)",
 			  ENVELOPE_MAX_PEM);
@@ -129,7 +128,7 @@ static int envelope_on_password(char *buf, int size, int rwflag, void *u)
 int envelope_key_load(const char *path, struct envelope_key **ret_key, struct errmsg *err)
 {
 	EVP_PKEY *pkey;
-	FILE *file;
+	FILE *file = NULL;
 	int r;
 
 	r = envelope_open(path, S_IRWXG | S_IRWXO, &file, err);
@@ -237,7 +236,7 @@ static int envelope_from_file(const char *path, uint8_t ret_public[ENVELOPE_PUBL
 	uint8_t raw[ENVELOPE_PUBLIC_KEY_SIZE];
 	size_t size = sizeof(raw);
 	EVP_PKEY *pkey;
-	FILE *file;
+	FILE *file = NULL;
 	int r;
 
 	if (envelope_open(path, 0, &file, err) < 0)

@@ -212,7 +212,7 @@ static void sign_with_context(const struct envelope_key *key, const char *contex
 	uint8_t input[256], signature[64], data[256];
 	struct bytes inner = { data, 0, sizeof(data) };
 
-	memcpy(input, context, context_size);
+	memcpy(input, context, context_size); /* NOLINT(bugprone-not-null-terminated-result) */
 	memcpy(input + context_size, "\x10\x01", 2);
 	assert_int_equal(envelope_key_sign(key, input, context_size + 2, signature), 0);
 	bytes_text(&inner, 1, self.key_id);

@@ -91,19 +91,24 @@ static void test_names_are_those_of_the_proto_comments(void **state)
 			 pathbell__v1__command_verb__descriptor.n_values - 1);
 }
 
+static void change_case(const char *text, bool upper, char *ret_text, size_t size)
+{
+	size_t n;
+
+	for (n = 0; text[n] && n + 1 < size; n++)
+		ret_text[n] = (char)(upper ? text[n] : tolower((unsigned char)text[n]));
+	ret_text[n] = '\0';
+}
+
 /* Each enumerator's name is the enumerator without its prefix, in @upper or lower case. */
 static void compare_enum(const ProtobufCEnumDescriptor *schema, const char *prefix,
 			 const char *(*name)(unsigned), bool upper)
 {
-	for (unsigned n = 0; n < schema->n_values; n++) {
-		char want[128];
-		const char *rest = schema->values[n].name + strlen(prefix);
-		size_t i;
+	char want[128];
 
-		assert_memory_equal(schema->values[n].name, prefix, strlen(prefix));
-		for (i = 0; rest[i]; i++)
-			want[i] = (char)(upper ? rest[i] : tolower((unsigned char)rest[i]));
-		want[i] = '\0';
+	for (unsigned n = 0; n < schema->n_values; n++) {
+		assert_true(strncmp(schema->values[n].name, prefix, strlen(prefix)) == 0);
+		change_case(schema->values[n].name + strlen(prefix), upper, want, sizeof(want));
 		assert_string_equal(name((unsigned)schema->values[n].value), want);
 	}
 	assert_string_equal(name(77777), "unknown");

@@ -125,6 +125,7 @@ static const ProtobufCMessageDescriptor *find_message(const char *name)
 	const ProtobufCMessageDescriptor *path[SCAN_MAX_DEPTH];
 	struct search search = { .name = name };
 
+	assert_true(*name);
 	for (size_t n = 0; n < SCHEMAS_N && !search.found; n++)
 		walk(schemas_roots[n], path, 0, match, &search);
 	if (!search.found)

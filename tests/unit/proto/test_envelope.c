@@ -208,16 +208,17 @@ static void test_every_altered_bit_fails(void **state)
 static void sign_with_context(const struct envelope_key *key, const char *context,
 			      size_t context_size, struct bytes *out)
 {
+	static const uint8_t command[2] = { 0x10, 0x01 };
 	struct envelope_trusted self = trust(key);
 	uint8_t input[256], signature[64], data[256];
 	struct bytes inner = { data, 0, sizeof(data) };
 
-	memcpy(input, context, context_size); /* NOLINT(bugprone-not-null-terminated-result) */
-	memcpy(input + context_size, "\x10\x01", 2);
+	memcpy(input, context, context_size);
+	memcpy(input + context_size, command, sizeof(command));
 	assert_int_equal(envelope_key_sign(key, input, context_size + 2, signature), 0);
 	bytes_text(&inner, 1, self.key_id);
 	bytes_bytes(&inner, 2, signature, sizeof(signature));
-	bytes_bytes(out, 1, "\x10\x01", 2);
+	bytes_bytes(out, 1, command, sizeof(command));
 	bytes_bytes(out, 2, inner.data, inner.size);
 }
 

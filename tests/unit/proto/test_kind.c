@@ -96,7 +96,9 @@ static void change_case(const char *text, bool upper, char *ret_text, size_t siz
 	size_t n;
 
 	for (n = 0; text[n] && n + 1 < size; n++)
-		ret_text[n] = (char)(upper ? text[n] : tolower((unsigned char)text[n]));
+		ret_text[n] = text[n];
+	for (size_t i = 0; !upper && i < n; i++)
+		ret_text[i] = (char)(tolower)((unsigned char)text[i]);
 	ret_text[n] = '\0';
 }
 

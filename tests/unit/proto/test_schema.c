@@ -101,9 +101,12 @@ static bool read_statement(const char *line, struct statement *statement)
 		return false;
 	assert_int_equal(
 		sscanf(text, "repeated %*s %63s = %u", statement->field, &statement->number), 2);
-	if (!most && !range)
+	if (most)
+		statement->maximum = (unsigned)strtoul(most + strlen("at most "), NULL, 10);
+	else if (range)
+		statement->maximum = (unsigned)strtoul(range + strlen("1 to "), NULL, 10);
+	else
 		fail_msg("%s.%s: no maximum in its comment", statement->message, statement->field);
-	statement->maximum = (unsigned)strtoul(most ? most + 8 : range + 5, NULL, 10);
 	return true;
 }
 
@@ -125,7 +128,6 @@ static const ProtobufCMessageDescriptor *find_message(const char *name)
 	const ProtobufCMessageDescriptor *path[SCAN_MAX_DEPTH];
 	struct search search = { .name = name };
 
-	assert_true(*name);
 	for (size_t n = 0; n < SCHEMAS_N && !search.found; n++)
 		walk(schemas_roots[n], path, 0, match, &search);
 	if (!search.found)

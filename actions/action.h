@@ -72,6 +72,8 @@ struct action_verb {
 	int (*plan)(struct action *action);
 	int (*apply)(struct action *action);
 	int (*verify)(struct action *action);
+	/* After a crash between start and result: finds out how things are, by reading only. */
+	int (*resolve)(struct action *action);
 };
 
 /* The explicit table. NULL: this agent does not have the verb. */

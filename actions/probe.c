@@ -87,10 +87,21 @@ static int probe_verify(struct action *action)
 			     state->read_only ? ", read-only" : "", read);
 }
 
+/* The probe itself only reads: its report is made again. */
+static int probe_resolve(struct action *action)
+{
+	int r = probe_plan(action);
+
+	if (r == 0)
+		r = probe_apply(action);
+	return r ? r : probe_verify(action);
+}
+
 const struct action_verb action_probe = {
 	.verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_PROBE,
 	.place = ACTION_IN_CHILD,
 	.plan = probe_plan,
 	.apply = probe_apply,
 	.verify = probe_verify,
+	.resolve = probe_resolve,
 };

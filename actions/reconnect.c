@@ -52,10 +52,20 @@ static int reconnect_verify(struct action *action)
 	return action_finish(action, RECONNECT_SUCCEEDED, 0, "a new session is up");
 }
 
+/* A restarted agent has a new session as soon as one is up: token 0 is older than any. */
+static int reconnect_resolve(struct action *action)
+{
+	if (!action->host->is_reconnected(action->host->data, 0))
+		return ACTION_E_WAIT;
+	return action_finish(action, RECONNECT_SUCCEEDED, 0,
+			     "the agent was restarted and a session is up");
+}
+
 const struct action_verb action_reconnect = {
 	.verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_UPLINK_RECONNECT,
 	.place = ACTION_ON_LOOP,
 	.plan = reconnect_plan,
 	.apply = reconnect_apply,
 	.verify = reconnect_verify,
+	.resolve = reconnect_resolve,
 };

@@ -41,10 +41,18 @@ static int resync_verify(struct action *action)
 	return ACTION_E_DONE;
 }
 
+/* Every start takes a snapshot of every collector: what was asked for has come about. */
+static int resync_resolve(struct action *action)
+{
+	return action_finish(action, PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_SUCCEEDED, 0,
+			     "the agent was restarted, which takes a snapshot of all collectors");
+}
+
 const struct action_verb action_resync = {
 	.verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_RESYNC,
 	.place = ACTION_ON_LOOP,
 	.plan = resync_plan,
 	.apply = resync_apply,
 	.verify = resync_verify,
+	.resolve = resync_resolve,
 };

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/commands/runner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/log.h"
+
+#define LIFE(name) PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_##name
+
+_Static_assert(sizeof(struct action_result) <= 4096, "one write to a pipe must take it whole");
+
+void runner_init(struct runner *runner, struct ev_loop *loop, void *data,
+		 void (*done)(void *data, struct runner *runner))
+{
+	*runner = (struct runner){
+		.loop = loop, .pipe_read = -1, .pipe_write = -1, .data = data, .done = done
+	};
+}
+
+static void runner_forget(struct runner *runner)
+{
+	ev_timer_stop(runner->loop, &runner->deadline);
+	runner->pipe_read = fd_close(runner->pipe_read);
+	runner->pipe_write = fd_close(runner->pipe_write);
+	if (runner->command)
+		protobuf_c_message_free_unpacked(&runner->command->base, NULL);
+	runner->command = NULL;
+	runner->busy = false;
+}
+
+void runner_deinit(struct runner *runner)
+{
+	child_deinit(&runner->child);
+	runner_forget(runner);
+}
+
+bool runner_is_free(const struct runner *runner)
+{
+	return !runner->busy && !child_is_running(&runner->child);
+}
+
+static void runner_finish(struct runner *runner)
+{
+	runner_forget(runner);
+	runner->done(runner->data, runner);
+}
+
+static void runner_fail(struct runner *runner, unsigned life, int error_number, const char *detail)
+{
+	action_finish(&runner->action, life, error_number, "%s", detail);
+	runner_finish(runner);
+}
+
+/* In the child. */
+static int runner_main(void *data)
+{
+	struct runner *runner = data;
+
+	if (runner->mode == RUNNER_RESOLVE)
+		runner->verb->resolve(&runner->action);
+	else
+		action_run(runner->verb, &runner->action);
+	return fd_write_all(runner->pipe_write, &runner->result, sizeof(runner->result)) ? 1 : 0;
+}
+
+/* What a child wrote is data: texts end, the life is one that an action may have. */
+static bool runner_take_result(struct runner *runner, struct action_result *result)
+{
+	struct device *device = &result->device;
+
+	result->detail[sizeof(result->detail) - 1] = 0;
+	result->state.state[sizeof(result->state.state) - 1] = 0;
+	device->id[sizeof(device->id) - 1] = 0;
+	device->name[sizeof(device->name) - 1] = 0;
+	device->wwid[sizeof(device->wwid) - 1] = 0;
+	device->serial[sizeof(device->serial) - 1] = 0;
+	device->model[sizeof(device->model) - 1] = 0;
+	device->vendor[sizeof(device->vendor) - 1] = 0;
+	device->uuid[sizeof(device->uuid) - 1] = 0;
+	device->bus_address[sizeof(device->bus_address) - 1] = 0;
+	if (result->life < LIFE(SUCCEEDED) || result->life > LIFE(TIMED_OUT))
+		return false;
+	runner->result = *result;
+	return true;
+}
+
+static void runner_on_ended(void *data, enum child_end end, int status)
+{
+	struct runner *runner = data;
+	struct action_result result;
+	char detail[128];
+	ssize_t n = read(runner->pipe_read, &result, sizeof(result));
+
+	if (end == CHILD_EXITED && status == 0 && n == (ssize_t)sizeof(result) &&
+	    runner_take_result(runner, &result)) {
+		runner_finish(runner);
+		return;
+	}
+	if (end == CHILD_STUCK)
+		runner_fail(runner, LIFE(TIMED_OUT), ETIMEDOUT,
+			    "the kernel does not let go of the action: it is still running");
+	else if (end == CHILD_KILLED)
+		runner_fail(runner, LIFE(TIMED_OUT), ETIMEDOUT,
+			    "the action took too long and was killed");
+	else {
+		snprintf(detail, sizeof(detail), "the action's process ended with status %d",
+			 status);
+		runner_fail(runner, LIFE(FAILED), ECHILD, detail);
+	}
+}
+
+static void runner_on_reaped(void *data)
+{
+	log_notice("action let go by the kernel");
+}
+
+static void runner_start_child(struct runner *runner)
+{
+	struct child_spec spec = {
+		.run = runner_main,
+		.n_keep = 1,
+		.timeout_ns = runner->timeout_ns,
+		.data = runner,
+		.ended = runner_on_ended,
+		.reaped = runner_on_reaped,
+	};
+	int pipe_fds[2];
+	int r;
+
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK)) {
+		runner_fail(runner, LIFE(FAILED), errno, "cannot make a pipe for the action");
+		return;
+	}
+	runner->pipe_read = pipe_fds[0];
+	runner->pipe_write = spec.keep[0] = pipe_fds[1];
+	r = child_start(&runner->child, runner->loop, &spec);
+	runner->pipe_write = fd_close(runner->pipe_write);
+	if (r)
+		runner_fail(runner, LIFE(FAILED), -r, "cannot start a process for the action");
+}
+
+static void runner_on_deadline(EV_P_ struct ev_timer *timer, int revents)
+{
+	struct runner *runner = timer->data;
+
+	runner_fail(runner, LIFE(TIMED_OUT), ETIMEDOUT, "the effect did not show in time");
+}
+
+static int runner_step(struct runner *runner)
+{
+	int r;
+
+	if (runner->mode == RUNNER_RESOLVE)
+		return runner->verb->resolve(&runner->action);
+	r = runner->verb->plan(&runner->action);
+	if (r || runner->command->dry_run)
+		return ACTION_E_DONE;
+	r = runner->verb->apply(&runner->action);
+	return r ? r : runner->verb->verify(&runner->action);
+}
+
+static void runner_start_on_loop(struct runner *runner)
+{
+	if (runner_step(runner) != ACTION_E_WAIT) {
+		runner_finish(runner);
+		return;
+	}
+	ev_timer_init(&runner->deadline, runner_on_deadline, (double)runner->timeout_ns / 1e9, 0.);
+	runner->deadline.data = runner;
+	ev_timer_start(runner->loop, &runner->deadline);
+}
+
+void runner_start(struct runner *runner, enum runner_mode mode, const struct action_host *host,
+		  const uint8_t id[16], Pathbell__V1__Command *command, uint64_t timeout_ns)
+{
+	runner->busy = true;
+	runner->mode = mode;
+	runner->command = command;
+	runner->timeout_ns = timeout_ns;
+	memcpy(runner->id, id, 16);
+	memset(&runner->result, 0, sizeof(runner->result));
+	runner->result.life = LIFE(SUCCEEDED);
+	runner->action =
+		(struct action){ .host = host, .command = command, .result = &runner->result };
+	runner->verb = action_find(command->verb);
+	if (!runner->verb)
+		runner_fail(runner, LIFE(FAILED), ENOSYS,
+			    "this agent does not have the verb any more");
+	else if (runner->verb->place == ACTION_IN_CHILD)
+		runner_start_child(runner);
+	else
+		runner_start_on_loop(runner);
+}
+
+void runner_poke(struct runner *runner)
+{
+	int r;
+
+	if (!runner->busy || runner->verb->place != ACTION_ON_LOOP)
+		return;
+	r = runner->mode == RUNNER_RESOLVE ? runner->verb->resolve(&runner->action)
+					   : runner->verb->verify(&runner->action);
+	if (r != ACTION_E_WAIT)
+		runner_finish(runner);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/registry.h"
+
+#include <string.h>
+
+#include "collectors/block/block.h"
+#include "collectors/replay/replay.h"
+
+const struct collector_ops *const registry[] = {
+	&block_collector,
+	&replay_collector,
+};
+const size_t registry_n = sizeof(registry) / sizeof(registry[0]);
+
+_Static_assert(sizeof(registry) / sizeof(registry[0]) <= REGISTRY_MAX, "registry");
+
+int registry_find(const char *name)
+{
+	for (size_t i = 0; i < registry_n; i++)
+		if (registry[i] && strcmp(registry[i]->name, name) == 0)
+			return (int)i;
+	return -1;
+}

@@ -161,7 +161,8 @@ static void guard_lost(struct collector_ctx *ctx, const char *cause, uint64_t co
 	}
 }
 
-static void guard_reason(struct collector_ctx *ctx, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+guard_reason(struct collector_ctx *ctx, const char *format, ...)
 {
 	struct guard *guard = ctx->host;
 	va_list args;

@@ -6,6 +6,7 @@
  */
 #include "core/config_apply.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,7 @@ static int config_fill_strings(const struct config_source *source, const struct 
 	static const struct config_option item = { .type = CONFIG_STRING };
 	struct config_place here = { .up = place };
 
+	assert(strings->items || !node->first);
 	for (const struct config_node *child = node->first; child; child = child->next) {
 		int r = config_apply_scalar(source, &item, child, &strings->items[strings->n_items],
 					    &here);
@@ -208,6 +210,7 @@ static int config_fill_maps(const struct config_source *source, const struct con
 {
 	struct config_place here = { .up = place };
 
+	assert(maps->items || !node->first);
 	for (const struct config_node *child = node->first; child; child = child->next) {
 		void *item = (char *)maps->items + maps->n_items++ * element->size;
 		int r = config_apply_defaults(element, item, source->err);

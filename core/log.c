@@ -303,7 +303,8 @@ size_t log_recent(char **ret_lines, size_t max)
 const char *log_errno(int error)
 {
 	/* As unsigned: the least int has no positive twin. */
-	const char *text = strerrordesc_np((int)(error < 0 ? 0u - (unsigned)error : (unsigned)error));
+	const char *text =
+		strerrordesc_np((int)(error < 0 ? 0u - (unsigned)error : (unsigned)error));
 
 	return text ? text : "unknown error";
 }

@@ -71,6 +71,14 @@ static const char *log_text_value_end(const char *value)
 	return end ? end : value + strlen(value);
 }
 
+/* Journal field names are A to Z, 0 to 9 and underscores (systemd.journal-fields(7)). */
+static char log_text_name_char(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return (char)(c - 'a' + 'A');
+	return isalnum((unsigned char)c) ? c : '_';
+}
+
 /* Bytes written, 0 where the field does not fit. */
 static size_t log_text_field(const char *key, size_t key_len, const char *value, char *out,
 			     size_t size)
@@ -86,8 +94,7 @@ static size_t log_text_field(const char *key, size_t key_len, const char *value,
 		return 0;
 	memcpy(out, prefix, used);
 	for (size_t i = 0; i < key_len; i++)
-		out[used++] =
-			isalnum((unsigned char)key[i]) ? (char)toupper((unsigned char)key[i]) : '_';
+		out[used++] = log_text_name_char(key[i]);
 	out[used++] = '=';
 	memcpy(out + used, value, value_len);
 	used += value_len;

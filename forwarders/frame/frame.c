@@ -9,6 +9,7 @@
  */
 #include "forwarders/frame/frame.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -51,20 +52,30 @@ static void frame_require(struct frame_coder *coder, bool holds)
 		frame_fail(coder, -EINVAL, -EBADMSG);
 }
 
+static void frame_put(uint8_t *out, uint64_t value, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t frame_get(const uint8_t *in, size_t n)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < n; i++)
+		value |= (uint64_t)in[i] << (8 * i);
+	return value;
+}
+
 static uint64_t frame_number(struct frame_coder *coder, uint64_t value, size_t n)
 {
 	size_t at;
 
 	if (!frame_take(coder, n, &at))
 		return 0;
-	if (coder->out) {
-		for (size_t i = 0; i < n; i++)
-			coder->out[at + i] = (uint8_t)(value >> (8 * i));
-		return value;
-	}
-	value = 0;
-	for (size_t i = 0; i < n; i++)
-		value |= (uint64_t)coder->in[at + i] << (8 * i);
+	if (!coder->out)
+		return frame_get(coder->in + at, n);
+	frame_put(coder->out + at, value, n);
 	return value;
 }
 
@@ -136,13 +147,14 @@ static void frame_string(struct frame_coder *coder, struct frame_text *text)
 {
 	size_t len = text->len, at;
 
+	frame_require(coder, !coder->out || text->text || len == 0);
 	len = frame_count(coder, &len, FRAME_MAX_TEXT);
 	if (!frame_take(coder, len, &at))
 		return;
 	if (!coder->out) {
 		text->text = (const char *)coder->in + at;
 		text->len = len;
-	} else if (len > 0) {
+	} else if (text->text) {
 		memcpy(coder->out + at, text->text, len);
 	}
 }
@@ -152,7 +164,7 @@ static void frame_body(struct frame_coder *coder, const uint8_t **body, size_t *
 {
 	size_t at, n = coder->out ? *size : coder->size - coder->at;
 
-	frame_require(coder, n > 0);
+	frame_require(coder, n > 0 && (!coder->out || *body));
 	if (coder->out && coder->gather) {
 		frame_require(coder, n <= FRAME_MAX - coder->at);
 		coder->gathered = n;
@@ -160,11 +172,11 @@ static void frame_body(struct frame_coder *coder, const uint8_t **body, size_t *
 	}
 	if (!frame_take(coder, n, &at))
 		return;
-	if (coder->out) {
-		memcpy(coder->out + at, *body, n);
-	} else {
+	if (!coder->out) {
 		*body = coder->in + at;
 		*size = n;
+	} else if (*body) {
+		memcpy(coder->out + at, *body, n);
 	}
 }
 
@@ -373,10 +385,10 @@ static void frame_code(struct frame_coder *coder, struct frame *frame)
 int frame_encode(const struct frame *frame, bool gather, uint8_t *out, size_t size)
 {
 	struct frame_coder coder = { .out = out, .size = size, .gather = gather };
-	struct frame_coder header = { .out = out, .size = FRAME_HEADER_SIZE };
 
 	if (size < FRAME_HEADER_SIZE)
 		return -ENOBUFS;
+	assert(out);
 	if (size > FRAME_MAX)
 		coder.size = FRAME_MAX;
 	coder.at = FRAME_HEADER_SIZE;
@@ -384,10 +396,10 @@ int frame_encode(const struct frame *frame, bool gather, uint8_t *out, size_t si
 	frame_code(&coder, (struct frame *)frame);
 	if (coder.error)
 		return coder.error;
-	frame_number(&header, frame->type, 2);
-	frame_number(&header, FRAME_VERSION, 1);
-	frame_number(&header, 0, 1);
-	frame_number(&header, coder.at - FRAME_HEADER_SIZE + coder.gathered, 4);
+	frame_put(out, frame->type, 2);
+	frame_put(out + 2, FRAME_VERSION, 1);
+	frame_put(out + 3, 0, 1);
+	frame_put(out + 4, coder.at - FRAME_HEADER_SIZE + coder.gathered, 4);
 	return (int)coder.at;
 }
 
@@ -395,21 +407,19 @@ int frame_decode(const uint8_t *packet, size_t size, struct frame *ret_frame)
 {
 	struct frame_coder coder = { .in = packet, .size = size };
 	struct frame frame;
-	uint64_t type, version, flags, length;
 
 	if (size < FRAME_HEADER_SIZE || size > FRAME_MAX)
 		return -EBADMSG;
-	type = frame_number(&coder, 0, 2);
-	version = frame_number(&coder, 0, 1);
-	flags = frame_number(&coder, 0, 1);
-	length = frame_number(&coder, 0, 4);
-	if (version != FRAME_VERSION || flags != 0 || length != size - FRAME_HEADER_SIZE)
+	assert(packet);
+	if (packet[2] != FRAME_VERSION || packet[3] != 0 ||
+	    frame_get(packet + 4, 4) != size - FRAME_HEADER_SIZE)
 		return -EBADMSG;
+	coder.at = FRAME_HEADER_SIZE;
 
 	/* A range is checked against a field also where its bytes were missing: never unset memory.
 	 */
 	memset(&frame, 0, sizeof(frame));
-	frame.type = (enum frame_type)type;
+	frame.type = (enum frame_type)frame_get(packet, 2);
 	frame_code(&coder, &frame);
 	if (coder.error || coder.at != size)
 		return -EBADMSG;

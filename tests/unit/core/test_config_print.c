@@ -84,8 +84,8 @@ static void test_dump_of_the_defaults(void **state)
 
 static char *sample(void)
 {
-	char *text = NULL;
-	size_t size;
+	static char *text; /* gcc 12 takes the address in the stream for the pointer */
+	static size_t size;
 	FILE *out = open_memstream(&text, &size);
 
 	assert_int_equal(config_sample(&fuzz_config_table, "What this file is.", out), 0);

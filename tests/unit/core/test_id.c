@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -112,6 +113,16 @@ static void test_clock(void **state)
 	assert_string_equal(text, "1970-01-01T00:00:00.000000000Z");
 	clock_format(UINT64_C(1795224600123456789), text);
 	assert_string_equal(text, "2026-11-21T01:30:00.123456789Z");
+	for (uint64_t day = 0; day < 213503; day++) {
+		time_t seconds = (time_t)(day * 86400 + 3661);
+		char date[CLOCK_TEXT_SIZE];
+		struct tm tm;
+
+		gmtime_r(&seconds, &tm);
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S.000000000Z", &tm);
+		clock_format((uint64_t)seconds * CLOCK_NS_PER_S, text);
+		assert_string_equal(text, date);
+	}
 	clock_format(UINT64_MAX, text);
 	assert_string_equal(text, "2554-07-21T23:34:33.709551615Z");
 	assert_true(clock_monotonic_ns() >= before);

@@ -201,6 +201,12 @@ static void test_encode_refuses_what_decode_would(void **state)
 	frame_sample(FRAME_CONFIG, &frame);
 	frame.config.host_id.len = 1025;
 	assert_refused(&frame);
+	frame_sample(FRAME_CONFIG, &frame);
+	frame.config.host_id.text = NULL;
+	assert_refused(&frame);
+	frame_sample(FRAME_COMMAND, &frame);
+	frame.command.envelope = NULL;
+	assert_refused(&frame);
 	frame_sample(FRAME_EPOCHS, &frame);
 	frame.epochs.n_epochs = (size_t)65536 + 1; /* would fit its 16 bits if they were cut */
 	assert_refused(&frame);

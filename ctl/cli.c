@@ -355,7 +355,7 @@ static int cli_unknown(const struct cli_command *const *registry, const struct c
 
 	if (cli_print_noun(registry, words, stderr) > 0)
 		return cli_fail(CLI_USAGE, "'%s' needs one of these words behind it",
-				words->text[0]);
+				words->text[words->n - 1]);
 	for (; registry[n] && n < 64; n++)
 		paths[n] = registry[n]->path;
 	for (int max = CLI_MAX_WORDS; max > 0 && !near; max--) {

@@ -196,8 +196,8 @@ int command_wait(struct cli *cli, struct client *client, const struct command_wa
 {
 	static const struct backoff_options options = {
 		.base_ns = 200 * CLOCK_NS_PER_MS,
-		.cap_ns = 5 * CLOCK_NS_PER_S,
-		.healthy_ns = 5 * CLOCK_NS_PER_S,
+		.cap_ns = 3 * CLOCK_NS_PER_S,
+		.healthy_ns = CLOCK_NS_PER_S,
 	};
 	struct wait_state state = { .cli = cli, .client = client, .wait = wait };
 	int code = client_catch_interrupts(client);

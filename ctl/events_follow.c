@@ -129,8 +129,8 @@ int events_follow(struct cli *cli, struct client *client, const struct events_qu
 {
 	static const struct backoff_options options = {
 		.base_ns = 200 * CLOCK_NS_PER_MS,
-		.cap_ns = 10 * CLOCK_NS_PER_S,
-		.healthy_ns = 5 * CLOCK_NS_PER_S,
+		.cap_ns = 3 * CLOCK_NS_PER_S,
+		.healthy_ns = CLOCK_NS_PER_S,
 	};
 	struct follow follow = { .cli = cli, .client = client, .query = query };
 	int code = client_catch_interrupts(client);

@@ -254,7 +254,7 @@ bool format_int(const struct format_field *field, const void *record, size_t siz
 		return false;
 	switch (field->size) {
 	case 1:
-		*ret_value = (int8_t)value;
+		*ret_value = (int64_t)(int8_t)(uint8_t)value;
 		return true;
 	case 2:
 		*ret_value = (int16_t)value;

@@ -366,7 +366,7 @@ static int instance_read_format(const struct instance *instance, const char *sys
 {
 	_cleanup_free_ char *text = NULL;
 	char path[160];
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	snprintf(path, sizeof(path), "events/%s/%s/format", system, event);
@@ -422,7 +422,7 @@ static bool instance_read_lost(const struct instance *instance, int cpu, uint64_
 	uint64_t lost = 0;
 
 	snprintf(path, sizeof(path), "per_cpu/cpu%d/stats", cpu);
-	if (instance_read_file(instance->dir_fd, path, &text, &len) < 0)
+	if (instance_read_file(instance->dir_fd, path, &text, &len) < 0 || text == NULL)
 		return false;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const char *found = strstr(text, keys[i]);

@@ -40,6 +40,13 @@ void fault_unmount(const char *path)
 	rmdir(path);
 }
 
+void fault_device_close(struct fault_device *device)
+{
+	if (device->fd >= 0)
+		close(device->fd);
+	device->fd = -1;
+}
+
 static int fault_attach(struct fault_device *device, int file_fd)
 {
 	struct loop_config config = { .fd = (unsigned)file_fd,
@@ -62,7 +69,7 @@ static int fault_attach(struct fault_device *device, int file_fd)
 		}
 		r = ioctl(device->fd, LOOP_CONFIGURE, &config) < 0 ? -errno : 0;
 		if (r < 0)
-			close(device->fd);
+			fault_device_close(device);
 	}
 	close(control);
 	return r;
@@ -72,7 +79,7 @@ int fault_device_open(struct fault_device *device)
 {
 	char path[] = "/tmp/pathbell-fault-XXXXXX";
 	int file_fd = mkostemp(path, O_CLOEXEC), r;
-	struct stat st;
+	struct stat st = { 0 };
 
 	device->fd = -1;
 	if (file_fd < 0)
@@ -87,13 +94,6 @@ int fault_device_open(struct fault_device *device)
 	device->major = major(st.st_rdev);
 	device->minor = minor(st.st_rdev);
 	return 0;
-}
-
-void fault_device_close(struct fault_device *device)
-{
-	if (device->fd >= 0)
-		close(device->fd);
-	device->fd = -1;
 }
 
 int fault_read(const struct fault_device *device, uint64_t sector)

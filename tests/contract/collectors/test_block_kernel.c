@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -352,12 +353,62 @@ static void parks_until_tracefs_is_mounted(void **state)
 	guard_free(harness.guard);
 	harness.guard = NULL;
 	fault_unmount(path);
-	assert_non_null(event);
+	if (event == NULL) {
+		fail_msg("it did not park");
+		return;
+	}
 	assert_int_equal(event->fault_phase, PATHBELL__V1__FAULT_PHASE__FAULT_PHASE_RAISED);
 	assert_non_null(strstr(event->collector_state->reason, "mount -t tracefs"));
 	assert_int_equal(r, 0);
 	assert_int_equal(harness_last(&harness, KIND(COLLECTOR_UP))->fault_phase,
 			 PATHBELL__V1__FAULT_PHASE__FAULT_PHASE_CLEARED);
+}
+
+static uint64_t publish_nothing(struct collector_ctx *ctx, Pathbell__V1__Event *event,
+				uint64_t cursor)
+{
+	return 0;
+}
+
+static void lose_nothing(struct collector_ctx *ctx, const char *cause, uint64_t count, bool minimum,
+			 int cpu)
+{
+}
+
+static void keep_no_reason(struct collector_ctx *ctx, const char *format, ...)
+{
+}
+
+/* Every descriptor that open needs is refused once: whatever was made before is gone afterwards. */
+static void every_refused_descriptor_is_cleaned_up(void **state)
+{
+	struct collector_ctx ctx = { .publish = publish_nothing,
+				     .lost = lose_nothing,
+				     .reason = keep_no_reason,
+				     .config = &config,
+				     .tracefs_path = tracefs };
+	struct rlimit all, limit;
+	unsigned n_refused = 0;
+	char prefix[64];
+	int r = -1;
+
+	own_prefix(prefix);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	limit = all;
+	for (limit.rlim_cur = 3; r != 0 && limit.rlim_cur < 100; limit.rlim_cur++) {
+		struct collector_fd fd;
+		void *opened = NULL;
+
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		r = block_collector.open(&ctx, &opened, &fd);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+		n_refused += r != 0;
+		if (r == 0)
+			block_collector.close(opened);
+		assert_int_equal(instances(prefix), 0);
+	}
+	assert_int_equal(r, 0);
+	assert_true(n_refused > 5);
 }
 
 static void snapshot_tells_the_disks(void **state)
@@ -399,6 +450,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(deaf_instance_is_blind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(disabled_event_is_blind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(parks_until_tracefs_is_mounted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(every_refused_descriptor_is_cleaned_up, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(snapshot_tells_the_disks, set_up, tear_down),
 	};
 	const char *missing = fault_missing();

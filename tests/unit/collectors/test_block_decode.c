@@ -77,7 +77,7 @@ static void decodes_the_other_layouts(void **state)
 		memcpy(data, record_6_12, sizeof(data));
 		memcpy(data, &layouts[i].id, 2);
 		memset(data + 32, 0, 20);
-		memcpy(data + layouts[i].rwbs, "WFS", 3);
+		memcpy(data + layouts[i].rwbs, "WFS", sizeof("WFS"));
 		load(layouts[i].file, &decoder);
 		assert_int_equal(block_decode(&decoder, data, sizeof(data), &record), 0);
 		assert_int_equal(record.sector, 808);

@@ -122,7 +122,7 @@ static void limits_the_number_of_fields(void **state)
 		snprintf(text + strlen(text), 128,
 			 "\tfield:int f%d;\toffset:8;\tsize:4;\tsigned:1;\n", i);
 	assert_int_equal(parse(text, &format, &err), 0);
-	strcat(text, "\tfield:int more;\toffset:8;\tsize:4;\tsigned:1;\n");
+	snprintf(text + strlen(text), 128, "\tfield:int more;\toffset:8;\tsize:4;\tsigned:1;\n");
 	assert_int_equal(parse(text, &format, &err), -74);
 	assert_non_null(strstr(err.text, "128"));
 }

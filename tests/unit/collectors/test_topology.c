@@ -361,7 +361,7 @@ static void cleans_text(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char text[32];
 
-		strcpy(text, rows[i][0]);
+		snprintf(text, sizeof(text), "%s", rows[i][0]);
 		sysfs_clean(text);
 		assert_string_equal(text, rows[i][1]);
 	}

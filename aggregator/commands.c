@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "aggregator/commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "aggregator/control.h"
+#include "core/clock.h"
+#include "core/id.h"
+#include "core/log.h"
+
+#define LIFE(name)	   PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_##name
+#define COMMANDS_LOAD_PAGE 256
+
+/* One command for one host that has not confirmed it. */
+struct pending {
+	struct command *command;
+	struct waiting *waiting;
+	bool is_sent; /* on the present Control stream */
+	LIST_ENTRY(pending) of_command;
+	TAILQ_ENTRY(pending) of_host;
+};
+
+struct command {
+	uint8_t id[16];
+	uint8_t *envelope;
+	size_t envelope_size;
+	uint64_t not_before_unix_ns, expires_unix_ns;
+	LIST_HEAD(, pending) pending;
+	LIST_ENTRY(command) link;
+};
+
+struct waiting {
+	char host_id[129];
+	TAILQ_HEAD(, pending) pending;
+	UT_hash_handle hh;
+};
+
+struct commands {
+	struct aggregator *aggregator;
+	LIST_HEAD(, command) all;
+	struct waiting *waiting; /* by host id */
+	size_t n_pending;
+	uint64_t bytes;
+	struct rpc_timer *timer;
+};
+
+struct command_job {
+	struct writer_job job; /* first */
+	struct aggregator *aggregator;
+	char host_id[129];
+};
+
+/* ---- states into the store ---- */
+
+static void command_job_done(struct writer_job *writer_job)
+{
+	struct command_job *job = (struct command_job *)writer_job;
+
+	if (writer_job->error == 0 && writer_job->write.state.ret_changed)
+		counter_add(&job->aggregator->metrics
+				     .command_changes[writer_job->write.state.life & 15],
+			    1);
+	free(job);
+}
+
+static void command_tell(struct commands *commands, const struct pending *pending, uint32_t life,
+			 const char *detail)
+{
+	struct command_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return; /* the state is behind until the host's own events come */
+	job->aggregator = commands->aggregator;
+	strcpy(job->host_id, pending->waiting->host_id);
+	job->job.write.type = STORE_COMMAND_STATE;
+	job->job.write.host_id = job->host_id;
+	job->job.write.now_unix_ns = clock_realtime_ns();
+	memcpy(job->job.write.state.id, pending->command->id, 16);
+	job->job.write.state.life = life;
+	job->job.write.state.detail = detail;
+	job->job.bytes = sizeof(*job);
+	job->job.done = command_job_done;
+	writer_put(commands->aggregator->writer, &job->job);
+}
+
+/* ---- what waits ---- */
+
+static void pending_free(struct commands *commands, struct pending *pending)
+{
+	struct command *command = pending->command;
+	struct waiting *waiting = pending->waiting;
+
+	LIST_REMOVE(pending, of_command);
+	TAILQ_REMOVE(&waiting->pending, pending, of_host);
+	free(pending);
+	commands->n_pending--;
+	if (TAILQ_EMPTY(&waiting->pending)) {
+		HASH_DEL(commands->waiting, waiting);
+		free(waiting);
+	}
+	if (LIST_EMPTY(&command->pending)) {
+		commands->bytes -= command->envelope_size;
+		LIST_REMOVE(command, link);
+		free(command->envelope);
+		free(command);
+	}
+	counter_set(&commands->aggregator->metrics.commands_pending, commands->n_pending);
+}
+
+static struct waiting *waiting_get(struct commands *commands, const char *host_id)
+{
+	struct waiting *waiting;
+
+	HASH_FIND_STR(commands->waiting, host_id, waiting);
+	if (waiting)
+		return waiting;
+	waiting = calloc(1, sizeof(*waiting));
+	if (!waiting)
+		return NULL;
+	strncpy(waiting->host_id, host_id, sizeof(waiting->host_id) - 1);
+	TAILQ_INIT(&waiting->pending);
+	HASH_ADD_STR(commands->waiting, host_id, waiting);
+	return waiting;
+}
+
+static int pending_add(struct commands *commands, struct command *command, const char *host_id)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+	struct waiting *waiting = pending ? waiting_get(commands, host_id) : NULL;
+
+	if (!waiting) {
+		free(pending);
+		return -ENOMEM;
+	}
+	pending->command = command;
+	pending->waiting = waiting;
+	LIST_INSERT_HEAD(&command->pending, pending, of_command);
+	TAILQ_INSERT_TAIL(&waiting->pending, pending, of_host);
+	commands->n_pending++;
+	counter_set(&commands->aggregator->metrics.commands_pending, commands->n_pending);
+	return 0;
+}
+
+static struct command *command_new(struct commands *commands, const uint8_t id[16],
+				   const uint8_t *envelope, size_t envelope_size)
+{
+	struct command *command = calloc(1, sizeof(*command));
+
+	if (!command)
+		return NULL;
+	command->envelope = malloc(envelope_size);
+	if (!command->envelope) {
+		free(command);
+		return NULL;
+	}
+	memcpy(command->id, id, 16);
+	memcpy(command->envelope, envelope, envelope_size);
+	command->envelope_size = envelope_size;
+	LIST_INIT(&command->pending);
+	LIST_INSERT_HEAD(&commands->all, command, link);
+	commands->bytes += envelope_size;
+	return command;
+}
+
+static struct pending *pending_find(struct commands *commands, const char *host_id,
+				    const uint8_t id[16])
+{
+	struct waiting *waiting;
+	struct pending *pending;
+
+	HASH_FIND_STR(commands->waiting, host_id, waiting);
+	if (!waiting)
+		return NULL;
+	TAILQ_FOREACH (pending, &waiting->pending, of_host)
+		if (memcmp(pending->command->id, id, 16) == 0)
+			return pending;
+	return NULL;
+}
+
+/* ---- delivery ---- */
+
+void commands_deliver(struct commands *commands, struct host *host)
+{
+	uint64_t now = clock_realtime_ns();
+	struct waiting *waiting;
+	struct pending *pending;
+
+	HASH_FIND_STR(commands->waiting, host->id, waiting);
+	if (!waiting || !host->control)
+		return;
+	TAILQ_FOREACH (pending, &waiting->pending, of_host) {
+		const struct command *command = pending->command;
+
+		if (pending->is_sent || command->not_before_unix_ns > now ||
+		    command->expires_unix_ns <= now)
+			continue;
+		if (control_send_command(host->control, command->envelope, command->envelope_size) <
+		    0)
+			return; /* full: on_sent brings us back */
+		pending->is_sent = true;
+		counter_add(&commands->aggregator->metrics.commands_delivered, 1);
+		command_tell(commands, pending, LIFE(DISPATCHED), "");
+	}
+}
+
+void commands_disconnected(struct commands *commands, const char *host_id)
+{
+	struct waiting *waiting;
+	struct pending *pending;
+
+	HASH_FIND_STR(commands->waiting, host_id, waiting);
+	if (!waiting)
+		return;
+	TAILQ_FOREACH (pending, &waiting->pending, of_host)
+		pending->is_sent = false;
+}
+
+static void command_offer(struct commands *commands, struct command *command)
+{
+	struct pending *pending;
+
+	LIST_FOREACH (pending, &command->pending, of_command) {
+		struct host *host =
+			hosts_find(commands->aggregator->hosts, pending->waiting->host_id);
+
+		if (host)
+			commands_deliver(commands, host);
+	}
+}
+
+/* ---- time ---- */
+
+static void commands_arm(struct commands *commands);
+
+static void command_expire(struct commands *commands, struct command *command)
+{
+	struct pending *pending, *next;
+
+	for (pending = LIST_FIRST(&command->pending); pending; pending = next) {
+		next = LIST_NEXT(pending, of_command);
+		command_tell(commands, pending, LIFE(EXPIRED), "the host never received it");
+		counter_add(&commands->aggregator->metrics.commands_expired, 1);
+		pending_free(commands, pending); /* the last one frees the command */
+	}
+}
+
+static void commands_on_time(void *data)
+{
+	struct commands *commands = data;
+	struct command *command, *next;
+	uint64_t now = clock_realtime_ns();
+
+	commands->timer = NULL;
+	for (command = LIST_FIRST(&commands->all); command; command = next) {
+		next = LIST_NEXT(command, link);
+		if (command->expires_unix_ns <= now)
+			command_expire(commands, command);
+		else if (command->not_before_unix_ns <= now)
+			command_offer(commands, command);
+	}
+	commands_arm(commands);
+}
+
+/* One timer for the next moment that matters to any command; wall clock, so looked at again each
+ * minute. */
+static void commands_arm(struct commands *commands)
+{
+	uint64_t now = clock_realtime_ns(), due = UINT64_MAX, delay;
+	const struct command *command;
+
+	rpc_timer_cancel(commands->timer);
+	commands->timer = NULL;
+	LIST_FOREACH (command, &commands->all, link) {
+		uint64_t next = command->not_before_unix_ns > now ? command->not_before_unix_ns
+								  : command->expires_unix_ns;
+
+		due = next < due ? next : due;
+	}
+	if (due == UINT64_MAX || commands->aggregator->is_stopping)
+		return;
+	delay = due > now ? (due - now) / CLOCK_NS_PER_MS + 1 : 1;
+	commands->timer =
+		rpc_timer_start(commands->aggregator->rpc, delay > 60000 ? 60000 : (uint32_t)delay,
+				commands_on_time, commands);
+}
+
+/* ---- from outside ---- */
+
+int commands_add(struct commands *commands, const struct store_new_command *from)
+{
+	struct command *command =
+		command_new(commands, from->id, from->envelope, from->envelope_size);
+	int r = 0;
+
+	if (!command)
+		return -ENOMEM;
+	command->not_before_unix_ns = from->not_before_unix_ns;
+	command->expires_unix_ns = from->expires_unix_ns;
+	for (size_t i = 0; r == 0 && i < from->n_hosts; i++)
+		r = pending_add(commands, command, from->host_ids[i]);
+	command_offer(commands, command);
+	commands_arm(commands);
+	return r;
+}
+
+bool commands_have_room(const struct commands *commands, size_t n_hosts, size_t envelope_size)
+{
+	const struct settings_commands *limits = &commands->aggregator->live.commands;
+
+	return commands->n_pending + n_hosts <= limits->max_pending &&
+	       commands->bytes + envelope_size <= limits->max_bytes;
+}
+
+void commands_on_receipt(struct commands *commands, const char *host_id, const uint8_t id[16])
+{
+	struct pending *pending = pending_find(commands, host_id, id);
+
+	if (!pending)
+		return;
+	command_tell(commands, pending, LIFE(RECEIVED), "receipt");
+	pending_free(commands, pending);
+}
+
+void commands_on_changes(struct commands *commands, const char *host_id,
+			 const struct store_change *changes, size_t n_changes)
+{
+	for (size_t i = 0; i < n_changes; i++) {
+		struct pending *pending = pending_find(commands, host_id, changes[i].command_id);
+
+		if (pending)
+			pending_free(commands, pending);
+	}
+}
+
+/* ---- start and end ---- */
+
+struct commands_load {
+	struct commands *commands;
+	uint64_t last;
+	size_t n;
+	int error;
+};
+
+static bool commands_load_one(void *data, const struct store_command *from)
+{
+	struct commands_load *load = data;
+	struct command *command =
+		command_new(load->commands, from->id, from->envelope, from->envelope_size);
+
+	load->last = from->ordinal;
+	load->n++;
+	if (!command) {
+		load->error = -ENOMEM;
+		return false;
+	}
+	command->not_before_unix_ns = from->not_before_unix_ns;
+	command->expires_unix_ns = from->expires_unix_ns;
+	for (size_t i = 0; load->error == 0 && i < from->n_hosts; i++)
+		if (from->hosts[i].life == LIFE(QUEUED) || from->hosts[i].life == LIFE(DISPATCHED))
+			load->error = pending_add(load->commands, command, from->hosts[i].host_id);
+	return load->error == 0;
+}
+
+static void commands_begin(void *data)
+{
+	commands_on_time(data);
+}
+
+int commands_load(struct commands *commands, struct store *store)
+{
+	struct commands_load load = { .commands = commands };
+	int r;
+
+	do {
+		struct store_command_query query = { .unreceived = true,
+						     .before_ordinal = load.last,
+						     .limit = COMMANDS_LOAD_PAGE };
+
+		load.n = 0;
+		r = store_commands(store, &query, commands_load_one, &load);
+	} while (r == 0 && load.error == 0 && load.n == COMMANDS_LOAD_PAGE);
+	if (r == 0)
+		r = load.error;
+	if (r == 0 && commands->n_pending > 0)
+		log_notice("commands to deliver after the restart count=%zu", commands->n_pending);
+	rpc_post(commands->aggregator->rpc, commands_begin, commands);
+	return r;
+}
+
+struct commands *commands_new(struct aggregator *aggregator)
+{
+	struct commands *commands = calloc(1, sizeof(*commands));
+
+	if (!commands)
+		return NULL;
+	commands->aggregator = aggregator;
+	LIST_INIT(&commands->all);
+	return commands;
+}
+
+struct commands *commands_free(struct commands *commands)
+{
+	struct command *command;
+
+	if (!commands)
+		return NULL;
+	/* The last pending of a command frees it. */
+	while ((command = LIST_FIRST(&commands->all)))
+		pending_free(commands, LIST_FIRST(&command->pending));
+	free(commands);
+	return NULL;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "aggregator/http/query.h"
+#include "aggregator/store/store.h"
+#include "core/buf.h"
+#include "proto/codec.h"
+
+/* JSON out of the store, made on the reader's thread. All append; 0 or -errno. */
+
+/* {"events": [...], "next_after_id": N} */
+int body_events(struct buf *out, struct store *store, const struct query *query);
+/* {"commands": [...], "next_after": "N"} */
+int body_commands(struct buf *out, struct store *store, const struct query *query);
+/* One event as a server-sent event (id, event, data). */
+int body_sse(struct buf *out, struct arena *arena, const struct store_event *event);
+/* Any message as JSON text. */
+int body_message(struct buf *out, const ProtobufCMessage *message);

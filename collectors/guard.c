@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "collectors/ledger.h"
-#include "collectors/watch.h"
-#include "core/backoff.h"
+#include "collectors/retry.h"
 #include "core/clock.h"
 #include "core/log.h"
 
@@ -45,18 +44,6 @@
 #define GUARD_EMPTY_PAUSE_NS	(100 * CLOCK_NS_PER_MS)
 #define GUARD_WATCH_PAUSE_NS	CLOCK_NS_PER_S
 
-static const struct backoff_options guard_failed_backoff = {
-	.base_ns = CLOCK_NS_PER_S,
-	.cap_ns = 300 * CLOCK_NS_PER_S,
-	.healthy_ns = 60 * CLOCK_NS_PER_S,
-};
-
-static const struct backoff_options guard_parked_backoff = {
-	.base_ns = 10 * CLOCK_NS_PER_S,
-	.cap_ns = 600 * CLOCK_NS_PER_S,
-	.healthy_ns = 60 * CLOCK_NS_PER_S,
-};
-
 struct guard {
 	struct guard_options options;
 	struct collector_ctx ctx;
@@ -80,17 +67,14 @@ struct guard {
 	uint64_t offered;	 /* events handed to publish, refused ones included */
 	uint64_t reopened;
 	bool opened_once;
-	bool watch_raced; /* the one retry behind the arming of the watch was made */
-	struct backoff failed, parked;
 	struct ledger ledger;
-	struct watch watch;
-	struct ev_io io, watch_io;
+	struct retry retry;
+	struct ev_io io;
 	struct ev_idle idle;
-	struct ev_timer pace, retry;
+	struct ev_timer pace;
 };
 
 static void guard_arm(struct guard *guard);
-static void guard_open(struct guard *guard);
 
 static double guard_seconds(uint64_t from_ns, uint64_t to_ns)
 {
@@ -271,52 +255,14 @@ static void guard_close(struct guard *guard)
 	guard_arm(guard);
 }
 
-static void guard_start_retry(struct guard *guard, double seconds)
-{
-	ev_timer_stop(guard->options.loop, &guard->retry);
-	ev_timer_set(&guard->retry, seconds, 0.0);
-	ev_timer_start(guard->options.loop, &guard->retry);
-}
-
-static uint32_t guard_retry_later(struct guard *guard, struct backoff *backoff)
-{
-	uint64_t now_ns = clock_monotonic_ns(), next_ns = backoff_down(backoff, now_ns);
-	uint64_t ms = next_ns > now_ns ? (next_ns - now_ns) / CLOCK_NS_PER_MS : 0;
-
-	guard_start_retry(guard, (double)ms / 1e3);
-	return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
-}
-
-/* True: a watch will wake us, no timer is needed. */
-static bool guard_watch(struct guard *guard)
+static void guard_park(struct guard *guard)
 {
 	const struct collector_ops *ops = guard->options.ops;
 	const char *path = ops->retry_path != NULL ? ops->retry_path(&guard->ctx) : NULL;
-
-	if (path == NULL || watch_open(&guard->watch, path) < 0)
-		return false;
-	ev_io_set(&guard->watch_io, guard->watch.fd, EV_READ);
-	ev_io_start(guard->options.loop, &guard->watch_io);
-	return true;
-}
-
-static void guard_unwatch(struct guard *guard)
-{
-	ev_io_stop(guard->options.loop, &guard->watch_io);
-	watch_close(&guard->watch);
-}
-
-static void guard_park(struct guard *guard)
-{
 	uint32_t retry_ms = 0;
 
-	if (!guard_watch(guard))
-		retry_ms = guard_retry_later(guard, &guard->parked);
-	else if (!guard->watch_raced) {
-		/* What came between the failed open and the watch gives no sign: look once more. */
-		guard->watch_raced = true;
-		guard_start_retry(guard, 1.0);
-	}
+	if (!retry_watch(&guard->retry, path))
+		retry_ms = retry_after_absence(&guard->retry);
 	guard_enter(guard, GUARD_PARKED, 0, retry_ms);
 }
 
@@ -325,41 +271,39 @@ static void guard_fail(struct guard *guard, int error)
 	if (guard->reason[0] == '\0')
 		snprintf(guard->reason, sizeof(guard->reason), "%s", log_errno(error));
 	guard_close(guard);
-	guard_enter(guard, GUARD_FAILED, error, guard_retry_later(guard, &guard->failed));
+	guard_enter(guard, GUARD_FAILED, error, retry_after_failure(&guard->retry));
 }
 
 static void guard_blind(struct guard *guard)
 {
 	uint32_t retry_ms = 0;
 
-	if (!ev_is_active(&guard->retry))
-		retry_ms = guard_retry_later(guard, &guard->parked);
+	if (!retry_is_timed(&guard->retry))
+		retry_ms = retry_after_absence(&guard->retry);
 	guard_enter(guard, GUARD_BLIND, 0, retry_ms);
 }
 
 static void guard_end(struct guard *guard)
 {
 	guard_close(guard);
+	retry_stop(&guard->retry);
 	guard_enter(guard, GUARD_ENDED, 0, 0);
 }
 
 static void guard_up(struct guard *guard)
 {
 	guard->reason[0] = '\0';
-	guard->watch_raced = false;
-	ev_timer_stop(guard->options.loop, &guard->retry);
-	backoff_up(&guard->failed, clock_monotonic_ns());
-	backoff_up(&guard->parked, clock_monotonic_ns());
+	retry_up(&guard->retry);
 	guard_enter(guard, GUARD_UP, 0, 0);
 }
 
-static void guard_open(struct guard *guard)
+static void guard_open(void *data)
 {
+	struct guard *guard = data;
 	const struct collector_ops *ops = guard->options.ops;
 	int r;
 
-	ev_timer_stop(guard->options.loop, &guard->retry);
-	guard_unwatch(guard);
+	retry_stop(&guard->retry);
 	guard_close(guard);
 	guard->reason[0] = '\0';
 	guard->reopened += guard->opened_once;
@@ -548,32 +492,18 @@ static void guard_on_pace(struct ev_loop *loop, struct ev_timer *timer, int even
 	guard_turn(timer->data);
 }
 
-static void guard_on_retry(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-	guard_open(timer->data);
-}
-
-static void guard_on_watch(struct ev_loop *loop, struct ev_io *io, int events)
-{
-	struct guard *guard = io->data;
-
-	if (watch_read(&guard->watch) && !ev_is_active(&guard->retry))
-		guard_start_retry(guard, (double)GUARD_WATCH_PAUSE_NS / 1e9);
-}
-
 /* Public. */
 
 int guard_new(struct guard **ret_guard, const struct guard_options *options)
 {
 	struct guard *guard = calloc(1, sizeof(*guard));
-	uint64_t seed = clock_monotonic_ns();
 
 	if (guard == NULL)
 		return -ENOMEM;
 	guard->options = *options;
 	if (guard->options.budget == 0)
 		guard->options.budget = GUARD_BUDGET;
-	guard->fd.fd = guard->watch.fd = guard->watch.mount_fd = -1;
+	guard->fd.fd = -1;
 	guard->ctx = (struct collector_ctx){ .host = guard,
 					     .publish = guard_publish,
 					     .lost = guard_lost,
@@ -584,17 +514,13 @@ int guard_new(struct guard **ret_guard, const struct guard_options *options)
 					     .tracefs_path = options->tracefs_path != NULL
 								     ? options->tracefs_path
 								     : "/sys/kernel/tracing" };
-	backoff_init(&guard->failed, &guard_failed_backoff, seed | 1);
-	backoff_init(&guard->parked, &guard_parked_backoff, ~seed | 1);
 	ledger_init(&guard->ledger, options->ops->name);
 	ev_init(&guard->io, guard_on_io);
-	ev_init(&guard->watch_io, guard_on_watch);
 	ev_init(&guard->idle, guard_on_idle);
 	ev_init(&guard->pace, guard_on_pace);
-	ev_init(&guard->retry, guard_on_retry);
 	ev_set_priority(&guard->idle, EV_MAXPRI);
-	guard->io.data = guard->watch_io.data = guard->idle.data = guard;
-	guard->pace.data = guard->retry.data = guard;
+	guard->io.data = guard->idle.data = guard->pace.data = guard;
+	retry_init(&guard->retry, options->loop, guard_open, guard);
 	*ret_guard = guard;
 	return 0;
 }
@@ -651,8 +577,7 @@ struct guard *guard_free(struct guard *guard)
 	if (guard == NULL)
 		return NULL;
 	guard_close(guard);
-	guard_unwatch(guard);
-	ev_timer_stop(guard->options.loop, &guard->retry);
+	retry_stop(&guard->retry);
 	ev_timer_stop(guard->options.loop, &guard->pace);
 	ev_idle_stop(guard->options.loop, &guard->idle);
 	ev_io_stop(guard->options.loop, &guard->io);

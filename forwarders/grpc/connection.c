@@ -10,10 +10,9 @@
 #include "core/clock.h"
 #include "link.h"
 
-#define CONNECTION_ARENA (512 * 1024)
-#define CONNECTION_MAX_OUTGOING \
-	65536 /* messages that wait or are not acked; the agent's credit is far below */
-#define CONNECTION_METHOD "/pathbell.v1.Ingest/"
+#define CONNECTION_ARENA       (512 * 1024)
+#define CONNECTION_REPLACED_NS (5 * CLOCK_NS_PER_S)
+#define CONNECTION_METHOD      "/pathbell.v1.Ingest/"
 
 static uint32_t connection_ms(uint64_t ns)
 {
@@ -207,6 +206,10 @@ static void connection_end_by_status(struct connection *connection, int status, 
 
 void connection_stream_closed(struct connection *connection, int status, const char *details)
 {
+	if (connection->events && link_is_replacing(connection->link, connection))
+		connection_drain(connection, CONNECTION_REPLACED_NS, SESSION_DRAINED, "renewed");
+	if (connection->events && connection->step == CONNECTION_DRAINING)
+		return; /* acks may still come */
 	if (!connection->ended && connection->step != CONNECTION_CLOSING)
 		connection_end_by_status(connection, status, details);
 	if (connection->events || connection->control) {

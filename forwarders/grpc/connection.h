@@ -64,7 +64,6 @@ struct connection {
 	struct rpc_timer *deadline, *beat, *pause, *lifetime;
 	uint32_t beat_ms;
 	bool paused; /* by Slowdown */
-	bool sending;
 	struct outgoing_list waiting, in_flight;
 	struct flow flow;
 	struct connection_epoch epochs[FRAME_MAX_EPOCHS];

@@ -121,12 +121,6 @@ static void control_on_message(struct rpc_call *call, void *data, const uint8_t 
 	link_check_outbox(connection->link, connection);
 }
 
-static void control_on_headers(struct rpc_call *call, void *data)
-{
-	(void)call;
-	connection_server_ready(data);
-}
-
 static void control_on_closed(struct rpc_call *call, void *data, int status, const char *details)
 {
 	struct connection *connection = data;
@@ -138,6 +132,5 @@ static void control_on_closed(struct rpc_call *call, void *data, int status, con
 
 const struct rpc_call_ops control_ops = {
 	.on_message = control_on_message,
-	.on_headers = control_on_headers,
 	.on_closed = control_on_closed,
 };

@@ -355,6 +355,11 @@ void events_on_goodbye(struct connection *connection, const Pathbell__V1__Goodby
 	};
 	enum session_cause cause = SESSION_PROTOCOL;
 
+	if (link_is_replacing(connection->link, connection)) {
+		/* Our next connection has made us the older one. */
+		connection_drain(connection, EVENTS_DRAIN_NS, SESSION_DRAINED, "renewed");
+		return;
+	}
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
 		if (strcmp(goodbye->reason, causes[i].reason) == 0)
 			cause = causes[i].cause;
@@ -444,12 +449,6 @@ static void events_on_sent(struct rpc_call *call, void *data)
 	connection_pump(data);
 }
 
-static void events_on_headers(struct rpc_call *call, void *data)
-{
-	(void)call;
-	connection_server_ready(data);
-}
-
 static void events_on_closed(struct rpc_call *call, void *data, int status, const char *details)
 {
 	struct connection *connection = data;
@@ -462,6 +461,5 @@ static void events_on_closed(struct rpc_call *call, void *data, int status, cons
 const struct rpc_call_ops events_ops = {
 	.on_message = events_on_message,
 	.on_sent = events_on_sent,
-	.on_headers = events_on_headers,
 	.on_closed = events_on_closed,
 };

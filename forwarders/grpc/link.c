@@ -360,6 +360,11 @@ void link_connection_closed(struct link *link, struct connection *connection)
 	link_check_stopped(link);
 }
 
+bool link_is_replacing(const struct link *link, const struct connection *connection)
+{
+	return connection == link->current && link->next;
+}
+
 void link_check_outbox(struct link *link, struct connection *connection)
 {
 	if (outbox_is_full(link->outbox))

@@ -63,5 +63,7 @@ void link_connection_up(struct link *link, struct connection *connection, uint64
 void link_connection_closed(struct link *link,
 			    struct connection *connection); /* it is freed by the caller */
 void link_check_outbox(struct link *link, struct connection *connection);
+/* It carries the data, and the one that shall replace it is being opened. */
+bool link_is_replacing(const struct link *link, const struct connection *connection);
 void link_send_stats(struct link *link);
 uint64_t link_random(struct link *link);

@@ -41,9 +41,11 @@ int settings_copy(const struct frame_config *config, struct settings *ret_settin
 	};
 
 	if (config->host_id.len == 0 || config->backoff_base_ns == 0 ||
-	    config->backoff_cap_ns < config->backoff_base_ns ||
-	    config->max_unacked_bytes < FRAME_MAX_BATCH_BYTES)
+	    config->backoff_cap_ns < config->backoff_base_ns)
 		return -EINVAL;
+	/* The largest single event has to fit, with an eighth to spare (flow.c). */
+	if (settings.max_unacked_bytes < FRAME_MAX)
+		settings.max_unacked_bytes = FRAME_MAX;
 	if (!settings_texts(config, &settings)) {
 		settings_deinit(&settings);
 		return -ENOMEM;

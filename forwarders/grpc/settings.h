@@ -19,7 +19,7 @@ struct settings {
 		max_unacked_bytes;
 };
 
-/* 0, -ENOMEM, or -EINVAL: no host id, no backoff, a window that no batch fits. @ret_settings is
+/* 0, -ENOMEM, or -EINVAL: no host id, no backoff. @ret_settings is
  * untouched on failure. */
 int settings_copy(const struct frame_config *config, struct settings *ret_settings);
 void settings_deinit(struct settings *settings);

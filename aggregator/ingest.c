@@ -14,6 +14,7 @@
 #include "aggregator/ingest.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,16 +167,30 @@ static void session_goodbye(struct session *session, const char *reason, const c
 	session_send(session, &message);
 }
 
+/* One limit for each reason, so that a flood of one does not hide another. */
+static struct log_limit *session_limit(const char *reason)
+{
+	static struct {
+		const char *reason;
+		struct log_limit limit;
+	} limits[16];
+	size_t i = 0;
+
+	while (i < 15 && limits[i].reason && strcmp(limits[i].reason, reason) != 0)
+		i++;
+	limits[i].reason = reason;
+	return &limits[i].limit;
+}
+
 static void session_close(struct session *session, int status, const char *reason, const char *text)
 {
-	static struct log_limit limit;
 	uint32_t retry = status == RPC_RESOURCE_EXHAUSTED || status == RPC_UNAVAILABLE
 				 ? INGEST_RETRY_BUSY_MS
 				 : 0;
 
 	if (!session->call)
 		return;
-	log_limited(&limit, LOG_LEVEL_WARNING,
+	log_limited(session_limit(reason), LOG_LEVEL_WARNING,
 		    "session closed host=%s reason=%s detail=\"%s\" peer=%s", session->caller.name,
 		    reason, text, rpc_call_peer(session->call)->address);
 	session_flush(session);
@@ -257,6 +272,17 @@ static bool session_job_failed(struct session_job *job)
 	return true;
 }
 
+/* Two disks with one epoch, as after a restored snapshot. What came is kept as alarms; the host
+ * goes on behind the mark. */
+static void session_conflict(struct session *session, const struct store_batch *batch)
+{
+	log_error(
+		"integrity alarm: other content for stored events host=%s first_seq=%llu count=%u",
+		session->caller.name, (unsigned long long)batch->first_seq, batch->ret_conflicts);
+	session_close(session, RPC_ABORTED, "epoch_conflict",
+		      "this epoch has other content here: a cloned or restored spool");
+}
+
 static void session_batch_done(struct writer_job *writer_job)
 {
 	struct session_job *job = (struct session_job *)writer_job;
@@ -272,11 +298,11 @@ static void session_batch_done(struct writer_job *writer_job)
 		session_job_free(job);
 		return;
 	}
-	if (batch->ret_conflicts > 0)
-		log_error("integrity alarm: other content for stored events host=%s first_seq=%llu "
-			  "count=%u",
-			  session->caller.name, (unsigned long long)batch->first_seq,
-			  batch->ret_conflicts);
+	if (batch->ret_conflicts > 0) {
+		session_conflict(session, batch);
+		session_job_free(job);
+		return;
+	}
 	session_stored(session, job);
 	session_ack(session, batch->epoch, batch->ret_mark);
 	if (batch->ret_rejected > 0)
@@ -574,7 +600,7 @@ static void session_on_hello(struct session *session, const Pathbell__V1__Hello 
 		return;
 	session->host = host;
 	host->session = session;
-	strncpy(host->peer, rpc_call_peer(session->call)->address, sizeof(host->peer) - 1);
+	snprintf(host->peer, sizeof(host->peer), "%s", rpc_call_peer(session->call)->address);
 	host->certificate_not_after_unix_ns = session->not_after_unix_ns;
 	counter_add(&aggregator->metrics.hosts_connected, 1);
 	counter_add(&aggregator->metrics.sessions_total, 1);

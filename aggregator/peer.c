@@ -156,6 +156,15 @@ static bool peer_in_order(struct peer *peer, struct peer_epoch *epoch, uint64_t 
 	return false;
 }
 
+/* What is dropped has used credit all the same, and holds no memory. */
+static void peer_drop(struct peer *peer, size_t bytes, uint64_t records)
+{
+	peer->received_bytes += bytes;
+	peer->received_records += records;
+	peer->stored_bytes += bytes;
+	peer->stored_records += records;
+}
+
 static void peer_batch_order(struct peer *peer, struct peer_action *action)
 {
 	uint64_t end = action->batch.first_seq + action->batch.count;
@@ -165,8 +174,10 @@ static void peer_batch_order(struct peer *peer, struct peer_action *action)
 		peer_protocol(peer, action, "more than 64 epochs in one session");
 		return;
 	}
-	if (!peer_in_order(peer, epoch, action->batch.first_seq, action))
+	if (!peer_in_order(peer, epoch, action->batch.first_seq, action)) {
+		peer_drop(peer, action->weight, action->batch.count);
 		return;
+	}
 	if (end > epoch->next)
 		epoch->next = end;
 	action->type = PEER_BATCH;
@@ -291,8 +302,10 @@ static void peer_on_gone(struct peer *peer, const Pathbell__V1__Gone *gone,
 		peer_protocol(peer, action, "more than 64 epochs in one session");
 		return;
 	}
-	if (!peer_in_order(peer, epoch, gone->first_seq, action))
+	if (!peer_in_order(peer, epoch, gone->first_seq, action)) {
+		peer_drop(peer, action->weight, 1);
 		return;
+	}
 	/* A declared gap below is part of the same tombstone. */
 	action->range.first_seq = action->declared ? epoch->next : gone->first_seq;
 	action->declared = false;

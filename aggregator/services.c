@@ -79,10 +79,10 @@ static int services_allow(const struct aggregator *aggregator, const struct serv
 static int services_refuse(struct aggregator *aggregator, const struct rpc_call *call,
 			   counter_value *counter, int status, const char *details)
 {
-	static struct log_limit limit;
+	static struct log_limit limits[17]; /* by status */
 
 	counter_add(counter, 1);
-	log_limited(&limit, LOG_LEVEL_WARNING,
+	log_limited(&limits[status], LOG_LEVEL_WARNING,
 		    "call refused method=%s status=%s detail=\"%s\" identity=%s peer=%s",
 		    rpc_call_method(call), rpc_status_name(status), details,
 		    rpc_call_peer(call)->uri, rpc_call_peer(call)->address);

@@ -80,7 +80,7 @@ static void http_log(void *cls, const char *format, va_list arguments)
 
 	vsnprintf(text, sizeof(text), format, arguments);
 	text[strcspn(text, "\n")] = '\0';
-	log_limited(&limit, LOG_LEVEL_INFO, "http detail=\"%s\"", text);
+	log_limited(&limit, LOG_LEVEL_DEBUG, "http detail=\"%s\"", text);
 }
 
 static int http_listen(struct http *http, const struct address *address, struct errmsg *err)

@@ -72,7 +72,8 @@ static void request_set_error(struct request *request, unsigned status, const ch
 		return;
 	json_object_object_add(json, "error", json_object_new_string(text));
 	buf_printf(&request->body, "%s\n",
-		   json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+		   json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN |
+								JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(json);
 }
 

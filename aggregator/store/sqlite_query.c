@@ -120,7 +120,7 @@ static int sqlite_scan_ahead(struct sqlite_scan *scan, uint64_t *ret_ahead)
 
 static int sqlite_scan_floor(struct sqlite_scan *scan)
 {
-	uint64_t since = scan->query->filter.since_unix_ns, ahead;
+	uint64_t since = scan->query->filter.since_unix_ns, ahead = 0;
 	int r;
 
 	scan->floor_id = 1;

@@ -102,7 +102,7 @@ static int sqlite_retain_step(struct sqlite *sqlite, const struct store_retentio
 			      bool by_size, struct store_retained *done)
 {
 	uint64_t cutoff = 0;
-	int64_t last;
+	int64_t last = 0;
 	int r;
 
 	if (retention->age_ns != 0 && retention->now_unix_ns > retention->age_ns)

@@ -130,6 +130,8 @@ static _Noreturn void child_main(const struct child_spec *spec, pid_t parent)
 	int program = -1;
 
 	child_reset_signals();
+	/* Ctrl-C at a terminal is for the agent, which ends its children in order. */
+	setpgid(0, 0);
 	if (spec->program) {
 		if (child_place_fds(spec->fds, spec->n_fds))
 			_exit(CHILD_FAILED);

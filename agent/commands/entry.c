@@ -9,12 +9,14 @@
 #include "core/crc32c.h"
 
 /*
- * record: u32 size, u32 crc32c over size and body, body. body, little endian:
+ * record: u32 size, u32 size xor HEAD_MARK, u32 crc32c over size and body, body. The second word
+ *tells a damaged size from one that a torn write left in front of nothing. body, little endian:
  *	id[16] sha256[32] u64 received issued not_before expires (ms) u32 verb life refusal error
  *flags u32 len detail, u32 len issuer, u32 len key_id, u32 len command flags: 1 dry run, 2
  *reported.
  */
-#define ENTRY_HEAD	8
+#define ENTRY_HEAD	12
+#define ENTRY_HEAD_MARK 0x5042454eu /* "PBEN" */
 #define ENTRY_FIXED	(16 + 32 + 4 * 8 + 5 * 4)
 #define ENTRY_FLAG_DRY	1u
 #define ENTRY_FLAG_TOLD 2u
@@ -70,7 +72,8 @@ int entry_encode(const struct entry *entry, struct buf *out)
 	pos = entry_put_bytes(pos, entry->key_id, key_id);
 	entry_put_bytes(pos, entry->command, entry->command_size);
 	entry_put_u32(start, (uint32_t)body);
-	entry_put_u32(start + 4, crc32c(crc32c(0, start, 4), start + ENTRY_HEAD, body));
+	entry_put_u32(start + 4, (uint32_t)body ^ ENTRY_HEAD_MARK);
+	entry_put_u32(start + 8, crc32c(crc32c(0, start, 4), start + ENTRY_HEAD, body));
 	out->size += ENTRY_HEAD + body;
 	return 0;
 }
@@ -176,11 +179,13 @@ int entry_decode(const uint8_t *data, size_t size, struct entry *ret_entry, size
 	if (size < ENTRY_HEAD || entry_is_zero(data, size))
 		return ENTRY_E_TORN;
 	body = entry_get_u32(data);
+	if (entry_get_u32(data + 4) != (body ^ ENTRY_HEAD_MARK))
+		return -EBADMSG;
 	if (body < ENTRY_FIXED + 16 || body > ENTRY_RECORD_MAX)
 		return -EBADMSG;
 	if (body > size - ENTRY_HEAD)
 		return ENTRY_E_TORN;
-	if (crc32c(crc32c(0, data, 4), data + ENTRY_HEAD, body) != entry_get_u32(data + 4))
+	if (crc32c(crc32c(0, data, 4), data + ENTRY_HEAD, body) != entry_get_u32(data + 8))
 		/* the last record is the one that a crash may have left half written */
 		return body == size - ENTRY_HEAD ? ENTRY_E_TORN : -EBADMSG;
 	r = entry_decode_body(data + ENTRY_HEAD, body, &entry);

@@ -15,9 +15,9 @@
 #define ENTRY_ISSUER_SIZE 257
 #define ENTRY_KEY_ID_SIZE 32
 #define ENTRY_COMMAND_MAX 8192
-#define ENTRY_RECORD_MAX                                                                           \
-	(8 + 128 + ENTRY_DETAIL_SIZE + ENTRY_ISSUER_SIZE + ENTRY_KEY_ID_SIZE + ENTRY_COMMAND_MAX + \
-	 16)
+#define ENTRY_RECORD_MAX                                                        \
+	(12 + 128 + ENTRY_DETAIL_SIZE + ENTRY_ISSUER_SIZE + ENTRY_KEY_ID_SIZE + \
+	 ENTRY_COMMAND_MAX + 16)
 
 struct entry {
 	uint8_t id[16];

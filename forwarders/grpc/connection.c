@@ -229,9 +229,20 @@ static void connection_on_drained_late(void *data)
 	connection_end(connection, SESSION_DRAINED, "drain took too long");
 }
 
+/* All is acked: our side of the streams is closed, and the server closes its own. */
+void connection_check_drained(struct connection *connection)
+{
+	if (!STAILQ_EMPTY(&connection->in_flight))
+		return;
+	if (connection->events)
+		rpc_call_finish(connection->events, RPC_OK, NULL);
+	if (connection->control)
+		rpc_call_finish(connection->control, RPC_OK, NULL);
+}
+
 /*
  * What was not sent yet is not lost: the agent sends it again in the next session. The stream stays
- * until the server has acked and closed it, or the deadline.
+ * until the server has acked what it got, or the deadline.
  */
 void connection_drain(struct connection *connection, uint64_t deadline_ns, enum session_cause cause,
 		      const char *reason)
@@ -247,17 +258,11 @@ void connection_drain(struct connection *connection, uint64_t deadline_ns, enum 
 		connection->end.cause = cause;
 		snprintf(connection->end.detail, sizeof(connection->end.detail), "%s", reason);
 	}
-	if (STAILQ_EMPTY(&connection->in_flight)) {
-		connection_end(connection, cause, "%s", reason);
-		return;
-	}
 	connection->step = CONNECTION_DRAINING;
 	connection_drop_list(&connection->waiting);
 	connection_stop_timers(connection);
-	rpc_call_finish(connection->events, RPC_OK, NULL);
-	if (connection->control)
-		rpc_call_finish(connection->control, RPC_OK, NULL);
 	connection_close_deadline(connection, deadline_ns, connection_on_drained_late);
+	connection_check_drained(connection);
 }
 
 void connection_hold(struct connection *connection, bool hold)

@@ -99,6 +99,7 @@ void connection_close_deadline(struct connection *connection, uint64_t ns, void 
 bool connection_find_epoch(const struct connection *connection, ProtobufCBinaryData epoch,
 			   size_t *ret_index);
 void connection_tell_credit(struct connection *connection);
+void connection_check_drained(struct connection *connection);
 void connection_stream_closed(struct connection *connection, int status, const char *details);
 void connection_server_ready(struct connection *connection);
 /* Packs and queues a message of the Events stream; NULL outgoing fields for heartbeats. 0 or

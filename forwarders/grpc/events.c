@@ -272,8 +272,8 @@ static void events_on_ack(struct connection *connection, const Pathbell__V1__Ack
 	events_forward_ack(connection, index, ack);
 	if (connection->step == CONNECTION_UP)
 		connection_tell_credit(connection);
-	else if (STAILQ_EMPTY(&connection->in_flight))
-		connection_end(connection, SESSION_DRAINED, "drained");
+	else
+		connection_check_drained(connection);
 }
 
 static void events_on_credit(struct connection *connection, const Pathbell__V1__Credit *credit)

@@ -303,9 +303,12 @@ static void test_dead_address_is_passed_over(void **state)
 
 /* ---- certificates ---- */
 
+/* Between two files of a pair the uplink may look and say `unreadable`: right, and passed over. */
 static void expect_alarm(struct world *w, const char *what)
 {
-	world_expect(w, FRAME_ALARM);
+	do
+		world_expect(w, FRAME_ALARM);
+	while (world_text_is(w->frame.alarm.what, "unreadable") && strcmp(what, "unreadable") != 0);
 	if (!world_text_is(w->frame.alarm.what, what))
 		fail_msg("expected alarm %s, got %.*s: %.*s", what, (int)w->frame.alarm.what.len,
 			 w->frame.alarm.what.text, (int)w->frame.alarm.detail.len,

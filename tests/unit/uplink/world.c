@@ -101,11 +101,26 @@ static struct frame_text world_text(const char *value)
 	return (struct frame_text){ value, strlen(value) };
 }
 
+/*
+ * What the scripts note and what tests read is ordered by the uplink, another process: a lock tells
+ * ThreadSanitizer so.
+ */
+static void world_sync(struct world *w)
+{
+	pthread_mutex_lock(&w->script.lock);
+	pthread_mutex_unlock(&w->script.lock);
+	if (!w->has_other)
+		return;
+	pthread_mutex_lock(&w->other.lock);
+	pthread_mutex_unlock(&w->other.lock);
+}
+
 void world_send(struct world *w, const struct frame *frame)
 {
 	struct pollfd pollfd = { .fd = w->fd, .events = POLLOUT };
 	int r;
 
+	world_sync(w);
 	while ((r = frame_send(w->fd, frame)) == FRAME_E_AGAIN)
 		assert_int_equal(poll(&pollfd, 1, 30000), 1);
 	assert_int_equal(r, 0);
@@ -157,6 +172,7 @@ static void world_receive(struct world *w)
 		assert_int_equal(poll(&pollfd, 1, 30000), 1);
 	if (r != 0)
 		fail_msg("the uplink is gone: %d", r);
+	world_sync(w);
 }
 
 const struct frame *world_expect_any(struct world *w, enum frame_type type, enum frame_type other)

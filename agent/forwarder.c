@@ -328,6 +328,7 @@ static void forwarder_on_exit(void *data, enum child_end end, int status)
 	uint64_t now = clock_monotonic_ns(), next;
 	char detail[128];
 
+	link_drain(&forwarder->link);
 	link_close(&forwarder->link);
 	ev_timer_stop(forwarder->options.loop, &forwarder->timer);
 	forwarder->status.pid = 0;

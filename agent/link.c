@@ -454,9 +454,8 @@ static int link_take(struct link *link, const struct frame *frame)
 	}
 }
 
-static void link_on_read(EV_P_ struct ev_io *io, int revents)
+static int link_read(struct link *link)
 {
-	struct link *link = io->data;
 	struct frame frame;
 	int r = 0;
 
@@ -466,9 +465,27 @@ static void link_on_read(EV_P_ struct ev_io *io, int revents)
 			break;
 		r = frame.type != FRAME_HELLO && !link->greeted ? -EPROTO : link_take(link, &frame);
 	}
-	if (r < 0) {
+	return r;
+}
+
+static void link_on_read(EV_P_ struct ev_io *io, int revents)
+{
+	struct link *link = io->data;
+	int r = link_read(link);
+
+	if (r < 0)
 		link_fail(link, r);
-		return;
-	}
-	link_flush(link);
+	else
+		link_flush(link);
+}
+
+void link_drain(struct link *link)
+{
+	int r = 0;
+
+	/* bounded by what the socket holds: the other end is gone */
+	while (link_is_open(link) && r == 0)
+		r = link_read(link);
+	if (r < 0)
+		link_fail(link, r);
 }

@@ -67,6 +67,8 @@ struct link {
 int link_open(struct link *link, struct ev_loop *loop, int fd, struct spool_cursor *cursor,
 	      const struct link_callbacks *callbacks);
 void link_close(struct link *link);
+/* The process has ended: takes what it sent before. May end in `ended`. */
+void link_drain(struct link *link);
 bool link_is_open(const struct link *link);
 
 /* The spool may have something, or something is due: sends what can be sent. */

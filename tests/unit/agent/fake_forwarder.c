@@ -229,7 +229,7 @@ static void fake_say_hello(void)
 	hello.hello.program = fake_text(fake.mode);
 	hello.hello.pid = (uint32_t)getpid();
 	if (fake_is("fake-early"))
-		hello.type = FRAME_ACK;
+		hello = (struct frame){ .type = FRAME_ACK, .ack = { .seq = 1, .level = 2 } };
 	if (fake_is("fake-garbage"))
 		exit(write(FRAME_FD, "garbage", 7) == 7 ? (pause(), 0) : 4);
 	if (!fake_is("fake-silent"))

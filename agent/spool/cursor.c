@@ -125,28 +125,46 @@ static bool cursor_put(struct buf *chunk, const struct layout_record *record, si
 	return true;
 }
 
-/* Records from @first on, at most to @limit. 0, SPOOL_E_PENDING, or a tombstone in the chunk. */
-static int cursor_gather(struct spool_cursor *cursor, struct epoch *epoch, uint64_t first,
-			 uint64_t limit, size_t max_bytes, struct spool_chunk *ret_chunk)
+struct cursor_want {
+	uint64_t first, limit;
+	size_t max_bytes;
+	uint32_t max_records;
+};
+
+/* Appends records to the chunk; returns the seq behind the last, *ret_r why it ended. */
+static uint64_t cursor_take(struct spool_cursor *cursor, struct epoch *epoch,
+			    const struct cursor_want *want, int *ret_r)
 {
+	uint64_t limit = want->limit, seq;
 	struct layout_record record;
-	uint64_t seq = first;
+
+	if (want->max_records > 0 && limit - want->first >= want->max_records)
+		limit = want->first + want->max_records - 1;
+	for (seq = want->first; seq <= limit; seq++) {
+		if (cursor_is_hole(epoch, seq))
+			break;
+		*ret_r = read_record(cursor, epoch, seq, &record);
+		if (*ret_r != 0 || !cursor_put(&cursor->chunk, &record, want->max_bytes))
+			break;
+	}
+	return seq;
+}
+
+/* 0: records, or a tombstone; SPOOL_E_PENDING. */
+static int cursor_gather(struct spool_cursor *cursor, struct epoch *epoch,
+			 const struct cursor_want *want, struct spool_chunk *ret_chunk)
+{
+	uint64_t first = want->first, seq;
 	int r = 0;
 
 	buf_reset(&cursor->chunk);
-	if (cursor->chunk.capacity > CURSOR_CHUNK_KEEP && max_bytes < CURSOR_CHUNK_KEEP)
+	if (cursor->chunk.capacity > CURSOR_CHUNK_KEEP && want->max_bytes < CURSOR_CHUNK_KEEP)
 		buf_deinit(&cursor->chunk);
-	for (; seq <= limit; seq++) {
-		if (cursor_is_hole(epoch, seq))
-			break;
-		r = read_record(cursor, epoch, seq, &record);
-		if (r != 0 || !cursor_put(&cursor->chunk, &record, max_bytes))
-			break;
-	}
+	seq = cursor_take(cursor, epoch, want, &r);
 	if (seq == first && r == READ_E_PENDING)
 		return SPOOL_E_PENDING;
 	if (seq == first && cursor_is_hole(epoch, first)) {
-		cursor_hole(epoch, first, limit, ret_chunk);
+		cursor_hole(epoch, first, want->limit, ret_chunk);
 		return 0;
 	}
 	if (seq == first) { /* no memory for one record: the next round tries again */
@@ -162,17 +180,12 @@ static int cursor_gather(struct spool_cursor *cursor, struct epoch *epoch, uint6
 	return 0;
 }
 
-static uint64_t cursor_cap(uint64_t first, uint64_t limit, uint32_t max_records)
-{
-	return max_records > 0 && limit - first >= max_records ? first + max_records - 1 : limit;
-}
-
 static int cursor_next_resend(struct spool_cursor *cursor, size_t max_bytes, uint32_t max_records,
 			      struct spool_chunk *ret_chunk)
 {
 	struct spool_resend *resend = &cursor->resends[0];
-	uint64_t limit = cursor_cap(resend->next, resend->last, max_records);
-	int r = cursor_gather(cursor, resend->epoch, resend->next, limit, max_bytes, ret_chunk);
+	struct cursor_want want = { resend->next, resend->last, max_bytes, max_records };
+	int r = cursor_gather(cursor, resend->epoch, &want, ret_chunk);
 
 	if (r != 0)
 		return r;
@@ -192,17 +205,16 @@ int spool_cursor_next(struct spool_cursor *cursor, size_t max_bytes, uint32_t ma
 		r = cursor_next_resend(cursor, max_bytes, max_records, ret_chunk);
 	for (size_t i = 0; r == SPOOL_E_EMPTY && i < spool->n_epochs; i++) {
 		struct epoch *epoch = spool->epochs[i];
-		uint64_t limit = cursor_limit(spool, epoch), first = epoch->sent[cursor->index] + 1;
+		struct cursor_want want = { epoch->sent[cursor->index] + 1,
+					    cursor_limit(spool, epoch), max_bytes, max_records };
 
-		if (first <= limit) {
-			r = cursor_gather(cursor, epoch, first,
-					  cursor_cap(first, limit, max_records), max_bytes,
-					  ret_chunk);
+		if (want.first <= want.limit) {
+			r = cursor_gather(cursor, epoch, &want, ret_chunk);
 			if (r == 0) {
 				epoch->sent[cursor->index] = ret_chunk->last_seq;
 				live_offer(spool, epoch, ret_chunk->last_seq);
 			}
-		} else if (first <= epoch->tail) {
+		} else if (want.first <= epoch->tail) {
 			break; /* an old epoch goes out to its end first */
 		}
 	}

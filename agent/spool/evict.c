@@ -99,30 +99,33 @@ static uint64_t evict_age(const struct segment *segment)
 	       (now > segment->known_boot_ns ? now - segment->known_boot_ns : 0);
 }
 
-void evict_acked(struct spool *spool)
+/* Newest first fill the window of *left bytes; all that is older than the first that does not fit
+ * goes. */
+static void evict_acked_lane(struct spool *spool, struct segment_list *list, uint64_t *left)
 {
-	uint64_t kept = 0;
+	struct segment *segment, *prev;
 
-	/* Newest first fill the window; what is older than it goes. */
-	for (size_t i = spool->n_epochs; i-- > 0;) {
-		for (unsigned lane = 0; lane < SPOOL_N_LANES; lane++) {
-			struct segment_list *list = &spool->epochs[i]->segments[lane];
-			struct segment *segment, *prev;
-
-			for (segment = TAILQ_LAST(list, segment_list); segment != NULL;
-			     segment = prev) {
-				prev = TAILQ_PREV(segment, segment_list, link);
-				if (!evict_may(segment) ||
-				    segment->durable_last > segment->epoch->settled)
-					continue;
-				if (kept + segment->file_size <= spool->options.replay_bytes &&
-				    evict_age(segment) <= spool->options.replay_age_ns)
-					kept += segment->file_size;
-				else
-					evict_kill(spool, segment);
-			}
+	for (segment = TAILQ_LAST(list, segment_list); segment != NULL; segment = prev) {
+		prev = TAILQ_PREV(segment, segment_list, link);
+		if (!evict_may(segment) || segment->durable_last > segment->epoch->settled)
+			continue;
+		if (segment->file_size <= *left &&
+		    evict_age(segment) <= spool->options.replay_age_ns) {
+			*left -= segment->file_size;
+		} else {
+			*left = 0;
+			evict_kill(spool, segment);
 		}
 	}
+}
+
+void evict_acked(struct spool *spool)
+{
+	uint64_t left = spool->options.replay_bytes;
+
+	for (size_t i = spool->n_epochs; i-- > 0;)
+		for (unsigned lane = 0; lane < SPOOL_N_LANES; lane++)
+			evict_acked_lane(spool, &spool->epochs[i]->segments[lane], &left);
 	for (size_t i = 0; i < spool->n_epochs; i++)
 		seqmap_trim(&spool->epochs[i]->map, epoch_oldest(spool->epochs[i]));
 	settle_reap(spool);

@@ -127,6 +127,7 @@ void spool_fire_waiters(struct spool *spool);
 
 /* memory.c */
 int memory_reserve(struct spool *spool, unsigned lane, size_t total, struct slab **ret_slab);
+bool memory_has_room(const struct spool *spool);
 void memory_release(struct spool *spool); /* what is settled and durable */
 /* The record, in memory; NULL when it is not there. */
 const uint8_t *memory_find(struct spool_cursor *cursor, const struct epoch *epoch, unsigned lane,

@@ -76,6 +76,20 @@ static bool memory_drop_lost(struct spool *spool)
 	return false;
 }
 
+bool memory_has_room(const struct spool *spool)
+{
+	if (spool->memory_used + spool->slab_size <= spool->options.memory_bytes ||
+	    spool->target == SPOOL_DIR_NONE)
+		return true;
+	for (unsigned lane = 0; lane < SPOOL_N_LANES; lane++) {
+		const struct slab *slab = TAILQ_FIRST(&spool->slabs[lane]);
+
+		if (slab != NULL && slab->last_seq != 0 && memory_is_durable(slab))
+			return true;
+	}
+	return false;
+}
+
 int memory_reserve(struct spool *spool, unsigned lane, size_t total, struct slab **ret_slab)
 {
 	struct slab *slab = TAILQ_LAST(&spool->slabs[lane], slab_list);
@@ -90,7 +104,8 @@ int memory_reserve(struct spool *spool, unsigned lane, size_t total, struct slab
 	while (spool->memory_used + spool->slab_size > spool->options.memory_bytes) {
 		if (memory_drop_cached(spool))
 			continue;
-		if (!spool->degraded || !memory_drop_lost(spool))
+		/* While some folder takes records there will be room. */
+		if (spool->target != SPOOL_DIR_NONE || !memory_drop_lost(spool))
 			return SPOOL_E_FULL;
 	}
 	slab = slab_new(spool->slab_size, epoch);

@@ -182,7 +182,9 @@ static int read_window(struct spool_cursor *cursor, struct segment *segment, uin
 		offset = segment_offset(segment, seq, &window->passed);
 	}
 	window->number = 0;
-	if (segment->dir == SPOOL_DIR_MAIN && degrade_is_hung(cursor->spool))
+	/* On a disk that hangs, or on its way from one folder to the other: later. */
+	if ((segment->dir == SPOOL_DIR_MAIN && degrade_is_hung(cursor->spool)) ||
+	    segment == cursor->spool->migrating)
 		return READ_E_PENDING;
 	return read_request(cursor, window, segment, offset);
 }

@@ -118,7 +118,8 @@ static int settle_make_room(struct spool *spool)
 
 	if (spool->n_epochs < SPOOL_MAX_EPOCHS)
 		return 0;
-	if (spool->commit.job != NULL && spool->commit.epoch == epoch)
+	if ((spool->commit.job != NULL && spool->commit.epoch == epoch) ||
+	    (spool->migrating != NULL && spool->migrating->epoch == epoch))
 		return -EBUSY;
 	evict_gone(spool, epoch, n, PATHBELL__V1__GONE_REASON__GONE_REASON_EPOCH_RESET);
 	epoch->settled_gone += epoch->n_gone;

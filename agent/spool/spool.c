@@ -123,7 +123,7 @@ static void spool_tell(struct spool *spool)
 			spool->callbacks.readable(spool->callbacks.data);
 	}
 	spool->readable_news = false;
-	if (spool->room_news && spool->want_room) {
+	if (spool->room_news && spool->want_room && memory_has_room(spool)) {
 		spool->want_room = false;
 		if (spool->callbacks.room != NULL)
 			spool->callbacks.room(spool->callbacks.data);

@@ -74,10 +74,12 @@ struct spool_append {
 	uint64_t cursor; /* kept atomically with the record */
 	uint64_t now_ns; /* CLOCK_REALTIME, for the age limit */
 };
-#define SPOOL_E_FULL                                                                            \
-	1 /* ring full and the writer is healthy: try again after `room`. When degraded, never: \
-	     the oldest bulk records become tombstones instead */
-/* 0 and *ret_seq, SPOOL_E_FULL, -EMSGSIZE. */
+/*
+ * The ring is full and a folder (main or fallback) takes records: try again after `room`. When only
+ * memory is left, never: the oldest bulk records become tombstones instead.
+ */
+#define SPOOL_E_FULL 1
+/* 0 and *ret_seq, SPOOL_E_FULL, -EMSGSIZE, -EINVAL (lane, source), -ENOMEM. */
 int spool_append(struct spool *spool, const struct spool_append *append, uint64_t *ret_seq);
 
 /* Highest cursor of @source among the records that survived; 0 = none. */

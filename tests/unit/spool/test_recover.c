@@ -42,7 +42,8 @@ static void list(const char *dir, const char *suffix, struct names *ret_names)
 	while ((entry = readdir(stream)) != NULL) {
 		size_t len = strlen(entry->d_name), n = strlen(suffix);
 
-		if (entry->d_name[0] == '.' || len < n || strcmp(entry->d_name + len - n, suffix) != 0)
+		if (entry->d_name[0] == '.' || len < n ||
+		    strcmp(entry->d_name + len - n, suffix) != 0)
 			continue;
 		assert_true(ret_names->n < MAX_NAMES);
 		snprintf(ret_names->name[ret_names->n++], 64, "%.63s", entry->d_name);
@@ -236,7 +237,8 @@ static void make_small(struct fixture *f)
 	copy_tree(f, "main", "saved");
 }
 
-/* After a flip anywhere: opens, at most one record is lost, with a tombstone; all others come, in order. */
+/* After a flip anywhere: opens, at most one record is lost, with a tombstone; all others come, in
+ * order. */
 static void check_flipped(struct fixture *f, bool is_state)
 {
 	struct fixture_drained drained;
@@ -376,7 +378,8 @@ static void test_truncated_segment(void **state)
 	fixture_deinit(&f);
 }
 
-/* A crash in the middle of a write: the torn end is cut, never a tombstone, and its seqs are used again. */
+/* A crash in the middle of a write: the torn end is cut, never a tombstone, and its seqs are used
+ * again. */
 static void test_torn_tail(void **state)
 {
 	struct spool_stats stats;

@@ -24,22 +24,22 @@
 #define CLI_LONG_BASE 256 /* getopt's value of the i-th option: above every letter */
 
 const struct cli_option cli_global_options[] = {
-	{ "config", 'c', "FILE",
+	{ "config", "FILE",
 	  "configuration file (default: $PATHBELL_CONFIG, ~/.config/pathbell/pathbell.yaml, "
 	  "/etc/pathbell/pathbell.yaml)",
-	  false },
-	{ "server", 's', "HOST:PORT", "aggregator to ask", false },
-	{ "server-name", 0, "NAME",
-	  "name expected in the aggregator's certificate, where it is not HOST", false },
-	{ "ca", 0, "FILE", "certificate authority to trust (PEM)", false },
-	{ "certificate", 0, "FILE", "operator certificate (PEM)", false },
-	{ "key", 0, "FILE", "private key of the certificate (PEM)", false },
-	{ "timeout", 0, "DURATION", "longest wait for an answer (10s, 2m)", false },
-	{ "output", 'o', "text|json", "form of the output; JSON is one object per line", false },
-	{ "utc", 0, NULL, "show times in UTC instead of local time", false },
-	{ "help", 'h', NULL, "show help", false },
-	{ "version", 'V', NULL, "show the version", false },
-	{ NULL, 0, NULL, NULL, false },
+	  'c', false },
+	{ "server", "HOST:PORT", "aggregator to ask", 's', false },
+	{ "server-name", "NAME",
+	  "name expected in the aggregator's certificate, where it is not HOST", 0, false },
+	{ "ca", "FILE", "certificate authority to trust (PEM)", 0, false },
+	{ "certificate", "FILE", "operator certificate (PEM)", 0, false },
+	{ "key", "FILE", "private key of the certificate (PEM)", 0, false },
+	{ "timeout", "DURATION", "longest wait for an answer (10s, 2m)", 0, false },
+	{ "output", "text|json", "form of the output; JSON is one object per line", 'o', false },
+	{ "utc", NULL, "show times in UTC instead of local time", 0, false },
+	{ "help", NULL, "show help", 'h', false },
+	{ "version", NULL, "show the version", 'V', false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 /* What getopt_long wants, built from our tables. */

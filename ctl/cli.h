@@ -26,10 +26,10 @@ enum cli_exit {
 
 struct cli_option {
 	const char *name; /* long name; NULL ends a table */
-	char letter;	  /* 0 = none */
-	const char *
-		argument; /* placeholder; NULL = a switch; FILE, DIR and SOCKET complete to files */
+	/* placeholder; NULL = a switch; FILE, DIR and SOCKET complete to files */
+	const char *argument;
 	const char *help;
+	char letter; /* 0 = none */
 	bool hidden; /* for tests: not in --help, not in completions */
 };
 

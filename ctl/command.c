@@ -224,41 +224,41 @@ static int command_submit_run(struct cli *cli)
 
 /* clang-format off */
 #define COMMAND_OPTIONS \
-	{ "signing-key", 0, "FILE", "Ed25519 key that signs the command", false }, \
-	{ "reason", 'r', "TEXT", "why, for the journal and the audit; at most 512 bytes", false }, \
-	{ "issuer", 0, "NAME", "who asks (default: the name in the operator certificate)", false }, \
-	{ "expires", 0, "DURATION", "a host that hears of it later refuses it (default 5m, at most 23h)", false }, \
-	{ "action-timeout", 0, "DURATION", "longest time for the action on the host (default: the host's)", false }, \
-	{ "dry-run", 'N', NULL, "only say what would be done", false }, \
-	{ "wait", 0, NULL, "wait for the end and print the states (default)", false }, \
-	{ "no-wait", 0, NULL, "return as soon as the aggregator has stored the command", false }, \
-	{ "envelope-out", 0, "FILE", "write the signed command to FILE instead of sending it", false }, \
-	{ NULL, 0, NULL, NULL, false }
+	{ "signing-key", "FILE", "Ed25519 key that signs the command", 0, false }, \
+	{ "reason", "TEXT", "why, for the journal and the audit; at most 512 bytes", 'r', false }, \
+	{ "issuer", "NAME", "who asks (default: the name in the operator certificate)", 0, false }, \
+	{ "expires", "DURATION", "a host that hears of it later refuses it (default 5m, at most 23h)", 0, false }, \
+	{ "action-timeout", "DURATION", "longest time for the action on the host (default: the host's)", 0, false }, \
+	{ "dry-run", NULL, "only say what would be done", 'N', false }, \
+	{ "wait", NULL, "wait for the end and print the states (default)", 0, false }, \
+	{ "no-wait", NULL, "return as soon as the aggregator has stored the command", 0, false }, \
+	{ "envelope-out", "FILE", "write the signed command to FILE instead of sending it", 0, false }, \
+	{ NULL, NULL, NULL, 0, false }
 /* clang-format on */
 
 static const struct cli_option command_probe_options[] = {
-	{ "device", 'D', "NAME", "kernel name of the device: sda, dm-3, nvme0n1", false },
-	{ "id", 0, "SUBJECT_ID", "stable identity of the device: wwid:..., serial:..., dev:7:0",
+	{ "device", "NAME", "kernel name of the device: sda, dm-3, nvme0n1", 'D', false },
+	{ "id", "SUBJECT_ID", "stable identity of the device: wwid:..., serial:..., dev:7:0", 0,
 	  false },
-	{ "read", 0, NULL, "also read one sector with O_DIRECT", false },
+	{ "read", NULL, "also read one sector with O_DIRECT", 0, false },
 	COMMAND_OPTIONS,
 };
 
 static const struct cli_option command_resync_options[] = {
-	{ "collector", 'C', "NAME", "only this collector; may be repeated (default: all)", false },
+	{ "collector", "NAME", "only this collector; may be repeated (default: all)", 'C', false },
 	COMMAND_OPTIONS,
 };
 
 static const struct cli_option command_uplink_reconnect_options[] = {
-	{ "address", 0, "HOST:PORT",
-	  "which of the host's configured addresses (default: the next one)", false },
+	{ "address", "HOST:PORT",
+	  "which of the host's configured addresses (default: the next one)", 0, false },
 	COMMAND_OPTIONS,
 };
 
 static const struct cli_option command_submit_options[] = {
-	{ "wait", 0, NULL, "wait for the end and print the states (default)", false },
-	{ "no-wait", 0, NULL, "return as soon as the aggregator has stored the command", false },
-	{ NULL, 0, NULL, NULL, false },
+	{ "wait", NULL, "wait for the end and print the states (default)", 0, false },
+	{ "no-wait", NULL, "return as soon as the aggregator has stored the command", 0, false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 #define COMMAND_HELP \

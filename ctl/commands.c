@@ -248,10 +248,10 @@ static int commands_show_run(struct cli *cli)
 }
 
 static const struct cli_option commands_options[] = {
-	{ "host", 'H', "ID", "only commands for this host", false },
-	{ "limit", 'n', "N", "the newest N (default 50)", false },
-	{ "follow", 'f', NULL, "print changes as they come, until interrupted", false },
-	{ NULL, 0, NULL, NULL, false },
+	{ "host", "ID", "only commands for this host", 'H', false },
+	{ "limit", "N", "the newest N (default 50)", 'n', false },
+	{ "follow", NULL, "print changes as they come, until interrupted", 'f', false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 const struct cli_command commands_command = {

@@ -31,9 +31,9 @@ int events_show(struct cli *cli, const Pathbell__V1__StoredEvent *stored)
 		       : CLI_OK;
 }
 
-static int events_page(struct client *client, const Pathbell__V1__EventFilter *filter,
-		       uint64_t after_id, size_t size, bool newest_first,
-		       Pathbell__V1__QueryEventsResponse **ret_page)
+static int events_ask_page(struct client *client, const Pathbell__V1__EventFilter *filter,
+			   uint64_t after_id, size_t size, bool newest_first,
+			   Pathbell__V1__QueryEventsResponse **ret_page)
 {
 	Pathbell__V1__QueryEventsRequest request = PATHBELL__V1__QUERY_EVENTS_REQUEST__INIT;
 
@@ -49,7 +49,7 @@ int events_tail(struct client *client, uint64_t *ret_id)
 {
 	Pathbell__V1__EventFilter all = PATHBELL__V1__EVENT_FILTER__INIT;
 	Pathbell__V1__QueryEventsResponse *page = NULL;
-	int code = events_page(client, &all, 0, 1, true, &page);
+	int code = events_ask_page(client, &all, 0, 1, true, &page);
 
 	if (code != CLI_OK)
 		return code;
@@ -68,8 +68,8 @@ int events_pages(struct client *client, const Pathbell__V1__EventFilter *filter,
 	do {
 		Pathbell__V1__QueryEventsResponse *page = NULL;
 
-		code = events_page(client, filter, after_id, limit ? limit - shown : 0, false,
-				   &page);
+		code = events_ask_page(client, filter, after_id, limit ? limit - shown : 0, false,
+				       &page);
 		if (code != CLI_OK)
 			return code;
 		for (size_t i = 0; i < page->n_events && code == CLI_OK; i++, shown++)
@@ -80,18 +80,21 @@ int events_pages(struct client *client, const Pathbell__V1__EventFilter *filter,
 	return code;
 }
 
+struct events_page {
+	Pathbell__V1__QueryEventsResponse *response;
+};
+
 /* Fetches pages, newest first, until @limit events are there; returns how many pages. */
 static int events_fetch_newest(struct client *client, const struct events_query *query,
-			       Pathbell__V1__QueryEventsResponse **ret_pages, size_t max_pages,
-			       size_t *ret_n_pages)
+			       struct events_page *ret_pages, size_t max_pages, size_t *ret_n_pages)
 {
 	uint64_t after_id = query->after_id;
 	size_t n_events = 0;
 
 	do {
-		Pathbell__V1__QueryEventsResponse **page = &ret_pages[*ret_n_pages];
-		int code = events_page(client, &query->filter, after_id, query->limit - n_events,
-				       true, page);
+		Pathbell__V1__QueryEventsResponse **page = &ret_pages[*ret_n_pages].response;
+		int code = events_ask_page(client, &query->filter, after_id,
+					   query->limit - n_events, true, page);
 
 		if (code != CLI_OK)
 			return code;
@@ -107,8 +110,7 @@ int events_newest(struct client *client, const struct events_query *query,
 {
 	/* A server may answer with smaller pages than asked for. */
 	size_t max_pages = query->limit / 16 + 16;
-	Pathbell__V1__QueryEventsResponse **pages =
-		(Pathbell__V1__QueryEventsResponse **)calloc(max_pages, sizeof(*pages));
+	struct events_page *pages = calloc(max_pages, sizeof(*pages));
 	size_t n_pages = 0;
 	int code;
 
@@ -116,11 +118,11 @@ int events_newest(struct client *client, const struct events_query *query,
 		return cli_fail(CLI_FAILED, "out of memory");
 	code = events_fetch_newest(client, query, pages, max_pages, &n_pages);
 	for (size_t i = n_pages; i-- > 0;) {
-		for (size_t j = pages[i]->n_events; j-- > 0 && code == CLI_OK;)
-			code = show(data, pages[i]->events[j]);
-		protobuf_c_message_free_unpacked(&pages[i]->base, NULL);
+		for (size_t j = pages[i].response->n_events; j-- > 0 && code == CLI_OK;)
+			code = show(data, pages[i].response->events[j]);
+		protobuf_c_message_free_unpacked(&pages[i].response->base, NULL);
 	}
-	free((void *)pages);
+	free(pages);
 	return code;
 }
 
@@ -222,21 +224,23 @@ static int events_run(struct cli *cli)
 }
 
 static const struct cli_option events_options[] = {
-	{ "host", 'H', "ID", "only events of this host; may be repeated", false },
-	{ "kind", 'k', "GLOB", "only kinds that fit: storage.*, nvme.aen, *.gap", false },
-	{ "severity", 'S', "LEVEL",
-	  "only this severity and above: debug, info, notice, warning, error, critical", false },
-	{ "since", 0, "TIME",
-	  "events from this time on, oldest first: 90s, 1h, 7d (ago), a date, RFC 3339", false },
-	{ "until", 0, "TIME", "events before this time", false },
-	{ "subject", 0, "ID", "only events about this thing: wwid:..., nqn:..., dev:7:0", false },
-	{ "after", 0, "N",
-	  "events stored after the one with this id (field id of -o json), oldest first", false },
-	{ "limit", 'n', "N",
-	  "at most N events; without --since and --after the newest N (default 100)", false },
-	{ "follow", 'f', NULL, "then print new events as they are stored, until interrupted",
+	{ "host", "ID", "only events of this host; may be repeated", 'H', false },
+	{ "kind", "GLOB", "only kinds that fit: storage.*, nvme.aen, *.gap", 'k', false },
+	{ "severity", "LEVEL",
+	  "only this severity and above: debug, info, notice, warning, error, critical", 'S',
 	  false },
-	{ NULL, 0, NULL, NULL, false },
+	{ "since", "TIME",
+	  "events from this time on, oldest first: 90s, 1h, 7d (ago), a date, RFC 3339", 0, false },
+	{ "until", "TIME", "events before this time", 0, false },
+	{ "subject", "ID", "only events about this thing: wwid:..., nqn:..., dev:7:0", 0, false },
+	{ "after", "N",
+	  "events stored after the one with this id (field id of -o json), oldest first", 0,
+	  false },
+	{ "limit", "N", "at most N events; without --since and --after the newest N (default 100)",
+	  'n', false },
+	{ "follow", NULL, "then print new events as they are stored, until interrupted", 'f',
+	  false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 const struct cli_command events_command = {

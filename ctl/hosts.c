@@ -164,8 +164,8 @@ static int hosts_one_run(struct cli *cli)
 }
 
 static const struct cli_option hosts_options[] = {
-	{ "glob", 'g', "GLOB", "only hosts whose id or host name fits (* and ?)", false },
-	{ NULL, 0, NULL, NULL, false },
+	{ "glob", "GLOB", "only hosts whose id or host name fits (* and ?)", 'g', false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 const struct cli_command hosts_command = {

@@ -128,7 +128,7 @@ static int local_ask(struct cli *cli, const Pathbell__V1__LocalRequest *request,
 	if (code == CLI_OK)
 		code = local_exchange(fd, settings.socket, request, &response);
 	settings_deinit(&settings);
-	if (code != CLI_OK)
+	if (!response)
 		return code;
 	if (!*response->error && response->response_case == wanted) {
 		*ret_response = response;
@@ -150,7 +150,7 @@ static int local_status_run(struct cli *cli)
 	request.request_case = PATHBELL__V1__LOCAL_REQUEST__REQUEST_STATUS;
 	request.status = &status;
 	code = local_ask(cli, &request, PATHBELL__V1__LOCAL_RESPONSE__RESPONSE_STATUS, &response);
-	if (code != CLI_OK)
+	if (!response)
 		return code;
 	if (cli->out.json)
 		output_message(&cli->out, &response->status->base);
@@ -172,7 +172,7 @@ static int local_collectors_run(struct cli *cli)
 	request.collectors = &collectors;
 	code = local_ask(cli, &request, PATHBELL__V1__LOCAL_RESPONSE__RESPONSE_COLLECTORS,
 			 &response);
-	if (code != CLI_OK)
+	if (!response)
 		return code;
 	if (cli->out.json)
 		output_message(&cli->out, &response->collectors->base);
@@ -201,7 +201,7 @@ static int local_stats_run(struct cli *cli)
 	request.request_case = PATHBELL__V1__LOCAL_REQUEST__REQUEST_STATS;
 	request.stats = &stats;
 	code = local_ask(cli, &request, PATHBELL__V1__LOCAL_RESPONSE__RESPONSE_STATS, &response);
-	if (code != CLI_OK)
+	if (!response)
 		return code;
 	if (cli_has(cli, "prometheus"))
 		local_print_prometheus(cli, response->stats);
@@ -227,7 +227,7 @@ static int local_log_run(struct cli *cli)
 	request.request_case = PATHBELL__V1__LOCAL_REQUEST__REQUEST_LOG;
 	request.log = &log;
 	code = local_ask(cli, &request, PATHBELL__V1__LOCAL_RESPONSE__RESPONSE_LOG, &response);
-	if (code != CLI_OK)
+	if (!response)
 		return code;
 	if (cli->out.json)
 		output_message(&cli->out, &response->log->base);
@@ -237,27 +237,26 @@ static int local_log_run(struct cli *cli)
 	return CLI_OK;
 }
 
-#define LOCAL_SOCKET_OPTION                                                                    \
-	{                                                                                      \
-		"socket", 0, "SOCKET",                                                         \
-			"the agent's control socket (default /run/pathbell/agent.sock)", false \
-	}
+/* clang-format off */
+#define LOCAL_SOCKET_OPTION \
+	{ "socket", "SOCKET", "the agent's control socket (default /run/pathbell/agent.sock)", 0, false }
+/* clang-format on */
 
 static const struct cli_option local_options[] = {
 	LOCAL_SOCKET_OPTION,
-	{ NULL, 0, NULL, NULL, false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 static const struct cli_option local_stats_options[] = {
 	LOCAL_SOCKET_OPTION,
-	{ "prometheus", 0, NULL, "print Prometheus text exposition", false },
-	{ NULL, 0, NULL, NULL, false },
+	{ "prometheus", NULL, "print Prometheus text exposition", 0, false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 static const struct cli_option local_log_options[] = {
 	LOCAL_SOCKET_OPTION,
-	{ "lines", 'n', "N", "the newest N lines (default 100, at most 1000)", false },
-	{ NULL, 0, NULL, NULL, false },
+	{ "lines", "N", "the newest N lines (default 100, at most 1000)", 'n', false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 const struct cli_command local_status_command = {

@@ -168,31 +168,31 @@ static int pki_show_run(struct cli *cli)
 }
 
 static const struct cli_option pki_init_options[] = {
-	{ "dir", 'd', "DIR", "folder of the authority; made where it is missing", false },
-	{ "trust-domain", 't', "NAME",
-	  "name of this fleet in every identity: spiffe://NAME/host/ID", false },
-	{ "days", 0, "N", "validity (default 3650)", false },
-	{ "force", 'f', NULL, "replace files that exist", false },
-	{ "not-after", 0, "TIME", "end of validity", true },
-	{ NULL, 0, NULL, NULL, false },
+	{ "dir", "DIR", "folder of the authority; made where it is missing", 'd', false },
+	{ "trust-domain", "NAME", "name of this fleet in every identity: spiffe://NAME/host/ID",
+	  't', false },
+	{ "days", "N", "validity (default 3650)", 0, false },
+	{ "force", NULL, "replace files that exist", 'f', false },
+	{ "not-after", "TIME", "end of validity", 0, true },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 static const struct cli_option pki_leaf_options[] = {
-	{ "dir", 'd', "DIR", "folder of the authority", false },
-	{ "days", 0, "N", "validity (default 30)", false },
-	{ "force", 'f', NULL, "replace files that exist", false },
-	{ "not-after", 0, "TIME", "end of validity", true },
-	{ NULL, 0, NULL, NULL, false },
+	{ "dir", "DIR", "folder of the authority", 'd', false },
+	{ "days", "N", "validity (default 30)", 0, false },
+	{ "force", NULL, "replace files that exist", 'f', false },
+	{ "not-after", "TIME", "end of validity", 0, true },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 static const struct cli_option pki_aggregator_options[] = {
-	{ "dir", 'd', "DIR", "folder of the authority", false },
-	{ "san", 0, "NAME|ADDRESS",
-	  "DNS name or IP address that hosts and operators dial; may be repeated", false },
-	{ "days", 0, "N", "validity (default 30)", false },
-	{ "force", 'f', NULL, "replace files that exist", false },
-	{ "not-after", 0, "TIME", "end of validity", true },
-	{ NULL, 0, NULL, NULL, false },
+	{ "dir", "DIR", "folder of the authority", 'd', false },
+	{ "san", "NAME|ADDRESS",
+	  "DNS name or IP address that hosts and operators dial; may be repeated", 0, false },
+	{ "days", "N", "validity (default 30)", 0, false },
+	{ "force", NULL, "replace files that exist", 'f', false },
+	{ "not-after", "TIME", "end of validity", 0, true },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 const struct cli_command pki_init_command = {

@@ -184,9 +184,9 @@ static int spool_dump_run(struct cli *cli)
 }
 
 static const struct cli_option spool_dump_options[] = {
-	{ "from", 0, "SEQ", "begin with this sequence number", false },
-	{ "limit", 'n', "N", "at most N records", false },
-	{ NULL, 0, NULL, NULL, false },
+	{ "from", "SEQ", "begin with this sequence number", 0, false },
+	{ "limit", "N", "at most N records", 'n', false },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 const struct cli_command spool_check_command = {

@@ -122,7 +122,7 @@ static void table_print_cell(const char *text, size_t width, bool last, struct o
 
 void table_print(const struct table *table, struct output *output)
 {
-	size_t widths[TABLE_MAX_COLUMNS];
+	size_t widths[TABLE_MAX_COLUMNS] = { 0 };
 	size_t n = table->n_columns;
 
 	for (size_t i = 0; i < n; i++)

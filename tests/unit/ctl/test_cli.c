@@ -42,9 +42,9 @@ static int record(struct cli *cli)
 }
 
 static const struct cli_option options[] = {
-	{ "glob", 'g', "GLOB", "a glob", false }, { "list", 'l', "ITEM", "may be repeated", false },
-	{ "flag", 'f', NULL, "a switch", false }, { "secret", 0, NULL, "hidden", true },
-	{ NULL, 0, NULL, NULL, false },
+	{ "glob", "GLOB", "a glob", 'g', false }, { "list", "ITEM", "may be repeated", 'l', false },
+	{ "flag", NULL, "a switch", 'f', false }, { "secret", NULL, "hidden", 0, true },
+	{ NULL, NULL, NULL, 0, false },
 };
 
 static const struct cli_command one = { "one", "First", "[A] [B]", 0, 2, options, NULL, record };

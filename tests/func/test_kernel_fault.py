@@ -78,6 +78,10 @@ def test_the_error_is_stored_with_device_sector_and_class(site, tracefs, loop):
     assert record["event"]["subject"]["major"] == 7 and record["event"]["subject"].get("minor", 0) == minor
     assert any("disk.img" in parent for parent in record["event"]["subject"]["parents"])
 
+    before = len(site.json("events", "--kind", "storage.device.state", "--limit", "1000"))
+    assert "SUCCEEDED" in site.cli("command", "resync", "alpha", "--reason", "test").stdout
+    wait_until(lambda: len(site.json("events", "--kind", "storage.device.state", "--limit", "1000")) > before, "the snapshot's events")
+
 
 def test_demo_once(tmp_path):
     if os.geteuid() != 0:

@@ -4,12 +4,13 @@
 #include <ev.h>
 
 /*
- * From any thread to a libev loop: messages (function and pointer) in order, one ev_async for a burst.
- * Posting never blocks on the loop. mailbox_free runs nothing that is still queued: @discard(data)
- * (may be NULL) is called for each instead.
+ * From any thread to a libev loop: messages (function and pointer) in order, one ev_async for a
+ * burst. Posting never blocks on the loop. mailbox_free runs nothing that is still queued:
+ * @discard(data) (may be NULL) is called for each instead.
  */
 struct mailbox;
 
 struct mailbox *mailbox_new(struct ev_loop *loop); /* NULL: no memory */
-void mailbox_post(struct mailbox *mailbox, void (*fn)(void *data), void (*discard)(void *data), void *data);
+void mailbox_post(struct mailbox *mailbox, void (*fn)(void *data), void (*discard)(void *data),
+		  void *data);
 struct mailbox *mailbox_free(struct mailbox *mailbox);

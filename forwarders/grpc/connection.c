@@ -136,8 +136,10 @@ int connection_new(struct link *link, const char *address, uint64_t stamp,
 
 /* ---- the end ---- */
 
-static void connection_note_end(struct connection *connection, enum session_cause cause,
-				const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void connection_note_end(struct connection *connection,
+								      enum session_cause cause,
+								      const char *format,
+								      va_list args)
 {
 	if (connection->ended)
 		return;

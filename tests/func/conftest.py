@@ -225,7 +225,8 @@ class Site:
         return [json.loads(line) for line in self.cli("-o", "json", *arguments).stdout.splitlines()]
 
     def local(self, host, what):
-        done = self.cli("-o", "json", "local", "--socket", str(self.dir / host / "run" / "agent.sock"), what, check=False)
+        done = subprocess.run([program("pathbell", self.preset), "-o", "json", "local", "--socket", str(self.dir / host / "run" / "agent.sock"), what],
+                              capture_output=True, text=True, timeout=BOUND)
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout else {}
 
     def connected(self, host):

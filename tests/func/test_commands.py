@@ -32,7 +32,7 @@ def make(site, **changes):
         "id": uuid.uuid4().bytes,
         "verb": types.COMMAND_VERB_RESYNC,
         "host_ids": ["alpha"],
-        "not_before_unix_ms": now - 1000,
+        "not_before_unix_ms": now,
         "expires_unix_ms": now + 60000,
         "issuer": "tester",
         "reason": "test",

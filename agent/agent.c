@@ -371,19 +371,21 @@ static int agent_open_control(struct agent *agent, struct errmsg *err)
 	return control_open(&agent->control, &options, err);
 }
 
+static void agent_watch_signal(struct agent *agent, struct ev_signal *watcher, int number,
+			       void (*on_signal)(EV_P_ struct ev_signal *signal, int revents))
+{
+	ev_signal_init(watcher, on_signal, number);
+	watcher->data = agent;
+	ev_signal_start(agent->loop, watcher);
+}
+
 static void agent_open_watchers(struct agent *agent)
 {
-	struct ev_signal *const signals[] = { &agent->on_term, &agent->on_int, &agent->on_hup };
-	const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
 	uint64_t watchdog_ns;
 
-	for (size_t i = 0; i < 3; i++) {
-		ev_signal_init(signals[i],
-			       numbers[i] == SIGHUP ? agent_on_hup : agent_on_stop_signal,
-			       numbers[i]);
-		signals[i]->data = agent;
-		ev_signal_start(agent->loop, signals[i]);
-	}
+	agent_watch_signal(agent, &agent->on_term, SIGTERM, agent_on_stop_signal);
+	agent_watch_signal(agent, &agent->on_int, SIGINT, agent_on_stop_signal);
+	agent_watch_signal(agent, &agent->on_hup, SIGHUP, agent_on_hup);
 	signal(SIGPIPE, SIG_IGN);
 	ev_periodic_init(&agent->never, agent_on_never, AGENT_NEVER, 0., NULL);
 	ev_periodic_start(agent->loop, &agent->never);
@@ -450,7 +452,7 @@ void agent_run(struct agent *agent)
 
 static void agent_close_watchers(struct agent *agent)
 {
-	if (!agent->never.data && !ev_is_active(&agent->never))
+	if (!ev_is_active(&agent->never))
 		return;
 	ev_signal_stop(agent->loop, &agent->on_term);
 	ev_signal_stop(agent->loop, &agent->on_int);

@@ -124,28 +124,38 @@ static void control_on_client(EV_P_ struct ev_io *io, int revents)
 		control_drop(client);
 }
 
+static struct control_client *control_free_client(struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_MAX_CLIENTS; i++)
+		if (control->clients[i].fd < 0)
+			return &control->clients[i];
+	return NULL;
+}
+
+static void control_serve_client(struct control *control, struct control_client *client, int fd)
+{
+	int size = 2 * CONTROL_MAX_REPLY;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	client->control = control;
+	client->fd = fd;
+	ev_io_init(&client->io, control_on_client, fd, EV_READ);
+	client->io.data = client;
+	ev_io_start(control->options.loop, &client->io);
+}
+
 static void control_on_accept(EV_P_ struct ev_io *io, int revents)
 {
 	struct control *control = io->data;
-	_cleanup_fd_ int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int size = 2 * CONTROL_MAX_REPLY;
+	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct control_client *client = control_free_client(control);
 
-	if (fd < 0 || !control_may_ask(control, fd))
+	if (fd < 0)
 		return;
-	for (size_t i = 0; i < CONTROL_MAX_CLIENTS; i++) {
-		struct control_client *client = &control->clients[i];
-
-		if (client->fd >= 0)
-			continue;
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-		client->control = control;
-		client->fd = fd;
-		ev_io_init(&client->io, control_on_client, fd, EV_READ);
-		client->io.data = client;
-		ev_io_start(control->options.loop, &client->io);
-		fd = -1;
-		return;
-	}
+	if (client && control_may_ask(control, fd))
+		control_serve_client(control, client, fd);
+	else
+		fd_close(fd);
 }
 
 /* A live agent answers connect; what a dead one left does not. */

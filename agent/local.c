@@ -108,7 +108,7 @@ static bool local_status(struct agent *agent, Pathbell__V1__LocalResponse *respo
 	status->spool = local_spool(agent, arena);
 	local_status_commands(agent, status);
 	if (agent->forwarder) {
-		status->forwarders = arena_alloc(arena, sizeof(status->forwarders[0]));
+		status->forwarders = arena_alloc(arena, sizeof(void *));
 		if (!status->forwarders)
 			return false;
 		status->forwarders[0] = local_forwarder(agent, arena);
@@ -142,8 +142,7 @@ static bool local_collectors(struct agent *agent, Pathbell__V1__LocalResponse *r
 {
 	Pathbell__V1__LocalCollectors *list = arena_alloc(arena, sizeof(*list));
 	Pathbell__V1__LocalCollector *rows = arena_alloc(arena, registry_n * sizeof(*rows));
-	Pathbell__V1__LocalCollector **pointers =
-		arena_alloc(arena, registry_n * sizeof(*pointers));
+	Pathbell__V1__LocalCollector **pointers = arena_alloc(arena, registry_n * sizeof(void *));
 
 	if (!list || !rows || !pointers)
 		return false;
@@ -172,7 +171,7 @@ static bool local_stats(struct agent *agent, Pathbell__V1__LocalResponse *respon
 		return false;
 	pathbell__v1__local_stats__init(stats);
 	stats->n_counters = stats_collect(agent, rows, STATS_MAX);
-	stats->counters = arena_alloc(arena, stats->n_counters * sizeof(stats->counters[0]));
+	stats->counters = arena_alloc(arena, stats->n_counters * sizeof(void *));
 	if (!stats->counters)
 		return false;
 	for (size_t i = 0; i < stats->n_counters; i++) {

@@ -119,7 +119,8 @@ static void journal_remove(struct journal *journal, size_t index)
 	free(journal->entries[index]);
 	journal->n_entries--;
 	memmove(&journal->entries[index], &journal->entries[index + 1],
-		(journal->n_entries - index) * sizeof(journal->entries[0]));
+		(journal->n_entries - index) *
+			sizeof(struct entry *)); // NOLINT(bugprone-sizeof-expression)
 }
 
 static int journal_visit(void *data, struct entry *entry)

@@ -13,7 +13,7 @@ int journal_put_header(uint64_t floor_ms, struct buf *out)
 	uint64_t floor = htole64(floor_ms);
 	uint32_t crc;
 
-	memcpy(header, JOURNAL_MAGIC, 8);
+	memcpy(header, JOURNAL_MAGIC, 8); // NOLINT(bugprone-not-null-terminated-result)
 	memcpy(header + 8, &floor, 8);
 	crc = htole32(crc32c(0, header, 20));
 	memcpy(header + 20, &crc, 4);

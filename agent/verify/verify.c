@@ -72,7 +72,7 @@ void verify_reply_encode(const struct verify_reply *reply, uint8_t ret_data[VERI
 {
 	uint8_t *pos = ret_data + 4;
 
-	memcpy(ret_data, "PBVR", 4);
+	memcpy(ret_data, "PBVR", 4); // NOLINT(bugprone-not-null-terminated-result)
 	pos = verify_put_u32(pos, VERIFY_VERSION);
 	pos = verify_put_u32(pos, reply->outcome);
 	pos = verify_put_u32(pos, reply->n_signers);

@@ -14,8 +14,8 @@
  * reply:    "PBVR" u32 version u32 outcome u32 n_signers u32 signers[4] u32 offset u32 size
  *           sha256[32] key_ids[4][32] u32 has_id id[16] u32 verb
  * outcome: 0 or ENVELOPE_E_* (proto/envelope.h); offset and size: the signed bytes within the
- * envelope; sha256 over them; key_ids: of the signers, terminated; id and verb: as the envelope claims them, also
- * where nobody vouches for it, so that a refusal can name what it refuses.
+ * envelope; sha256 over them; key_ids: of the signers, terminated; id and verb: as the envelope
+ * claims them, also where nobody vouches for it, so that a refusal can name what it refuses.
  */
 #define VERIFY_VERSION	    1
 #define VERIFY_MAX_KEYS	    64

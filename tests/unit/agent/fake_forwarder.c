@@ -40,7 +40,7 @@ static struct fake fake = { .log = -1 };
 
 static bool fake_is(const char *mode)
 {
-	return strcmp(fake.mode, mode) == 0;
+	return fake.mode && strcmp(fake.mode, mode) == 0;
 }
 
 static void fake_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -243,6 +243,8 @@ int main(void)
 	struct frame frame;
 	int r;
 
+	if (!name)
+		return 2;
 	fake.mode = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
 	fd_set_nonblock(FRAME_FD);
 	fake_say_hello();

@@ -247,30 +247,33 @@ static void reset(struct check_context *context, Pathbell__V1__Command *command)
 	command->args_case = PATHBELL__V1__COMMAND__ARGS__NOT_SET;
 }
 
+static void check_row(const struct row *row)
+{
+	const char *want = row->refusal ? row->refusal : "accepted", *got = "accepted";
+	struct check_context context;
+	Pathbell__V1__Command command;
+	struct check_result result;
+
+	reset(&context, &command);
+	row->change(&context, &command);
+	check_command(&context, &command, &result);
+	if (result.verdict == CHECK_KNOWN)
+		got = "known";
+	else if (result.verdict == CHECK_REFUSED)
+		got = command_refusal_name(result.refusal);
+	if (strcmp(got, want) != 0)
+		fail_msg("%s: %s instead of %s (%s)", row->what, got, want, result.detail);
+	if (result.verdict != CHECK_REFUSED)
+		return;
+	if (result.final != row->final)
+		fail_msg("%s: final %d", row->what, result.final);
+	assert_true(strlen(result.detail) > 0);
+}
+
 static void every_refusal(void **state)
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct check_context context;
-		Pathbell__V1__Command command;
-		struct check_result result;
-		const char *got;
-
-		reset(&context, &command);
-		rows[i].change(&context, &command);
-		check_command(&context, &command, &result);
-		got = result.verdict == CHECK_ACCEPTED ? NULL
-		      : result.verdict == CHECK_KNOWN  ? "known"
-						       : command_refusal_name(result.refusal);
-		if ((got == NULL) != (rows[i].refusal == NULL) ||
-		    (got && strcmp(got, rows[i].refusal) != 0))
-			fail_msg("%s: %s instead of %s (%s)", rows[i].what, got ? got : "accepted",
-				 rows[i].refusal ? rows[i].refusal : "accepted", result.detail);
-		if (result.verdict == CHECK_REFUSED) {
-			if (result.final != rows[i].final)
-				fail_msg("%s: final %d", rows[i].what, result.final);
-			assert_true(strlen(result.detail) > 0);
-		}
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_row(&rows[i]);
 }
 
 static void rate_is_a_bucket(void **state)

@@ -123,10 +123,9 @@ static bool take(void *data)
 	struct spool_chunk chunk;
 
 	while (spool_cursor_next(taken->bench->cursor, 65536, 1, &chunk) == 0) {
-		size_t head = codec_framed_size(chunk.size) - chunk.size;
+		/* one framed event: tag, length, then its bytes */
+		size_t head = 2;
 
-		/* one framed event: find where its bytes begin */
-		head = chunk.size > 130 ? 3 : 2;
 		while (head < 6 && codec_framed_size(chunk.size - head) != chunk.size)
 			head++;
 		if (taken->last)

@@ -25,7 +25,7 @@ done
 if [ -z "${PATHBELL_DEMO_BUILT:-}" ]; then
 	need build demo
 	say "building (preset release)"
-	build_preset release
+	build_preset release "${programs[@]}"
 fi
 if [ "$(id -u)" != 0 ]; then
 	command -v sudo >/dev/null 2>&1 || die "the demo needs root (trace events, a loop device): run it as root or install sudo"

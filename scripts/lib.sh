@@ -66,6 +66,10 @@ need() {
 	rm -f "$log"
 }
 
+# What a site runs, and the tool that makes recordings.
+# shellcheck disable=SC2034
+programs=(pathbelld pathbell-verify pathbell-uplink pathbell-aggregator pathbell pathbell-recording)
+
 # build_preset PRESET [TARGET...]
 build_preset() {
 	local preset=$1 log

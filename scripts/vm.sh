@@ -6,7 +6,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 . scripts/lib.sh
 
 need build test vm
-build_preset release
+build_preset release "${programs[@]}"
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 select=

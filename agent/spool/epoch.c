@@ -261,10 +261,11 @@ struct segment *segment_find(const struct epoch *epoch, unsigned lane, uint64_t 
 {
 	struct segment *segment;
 
-	/* Backwards: a newer file wins where records were written again after a failure. */
-	TAILQ_FOREACH_REVERSE(segment, &epoch->segments[lane], segment_list, link)
-	{
-		if (segment->first_seq <= seq && seq <= segment->durable_last)
+	/* A backlog is read from its old end, where this finds at once. */
+	TAILQ_FOREACH (segment, &epoch->segments[lane], link) {
+		if (segment->first_seq > seq)
+			break;
+		if (seq <= segment->durable_last)
 			return segment;
 	}
 	return NULL;

@@ -172,7 +172,10 @@ static void spool_on_async(struct ev_loop *loop, ev_async *async, int events)
 	}
 	if (spool->n_jobs == 0)
 		ev_timer_stop(loop, &spool->stall);
-	spool_wake(spool);
+	spool_tell(spool);
+	/* What gathered behind the last job is company enough. */
+	if (!ev_is_active(&spool->linger))
+		spool_commit_now(spool);
 }
 
 static void spool_on_linger(struct ev_loop *loop, ev_timer *timer, int events)
@@ -399,7 +402,6 @@ static void spool_drain(struct spool *spool, uint64_t deadline_ns)
 
 	while (spool->writer != NULL && clock_monotonic_ns() < deadline_ns) {
 		spool_on_async(spool->loop, &spool->async, 0);
-		commit_submit(spool);
 		if (spool->n_jobs == 0)
 			return;
 		nanosleep(&nap, NULL);

@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "collectors/bell.h"
 #include "collectors/block/decode.h"
+#include "collectors/block/merge.h"
 #include "collectors/topology/topology.h"
 #include "collectors/tracefs/instance.h"
 #include "core/clock.h"
+#include "core/log.h"
 
 /*
  * open      a tracefs instance, block_rq_error enabled in it (5.18+), else block_rq_complete with a
@@ -18,6 +21,9 @@
  *
  * block_rq_complete also tells of requests that the kernel keeps quiet about, and of passthrough
  *commands, which have no sector (all ones): these are left out, as block_rq_error leaves them out.
+ *
+ * While the watch_queue collector hears block records too, a report may wait up to MERGE_HOLD_NS
+ *for its twin: see merge.h. Else there is no timer.
  *
  * A failed flush is an event with sector 0 and no sectors. Time-outs and dead paths of SCSI come as
  *EIO: the block layer knows no better, the scsi collector does.
@@ -30,9 +36,15 @@ struct block_collector {
 	struct instance *instance;
 	struct block_decoder decoder;
 	const char *interface;
-	bool completions; /* block_rq_complete is what we listen to */
-	bool held;	  /* `record` was refused by a full pipeline */
+	bool completions;	    /* block_rq_complete is what we listen to */
+	bool held;		    /* `record` was refused by a full pipeline */
+	bool is_merged;		    /* takes part in merge_shared() */
+	bool undecoded;		    /* `record` is not what the layout says */
+	enum merge_verdict verdict; /* on `record` */
+	struct merge_report report; /* what `record` says */
 	struct instance_record record;
+	struct bell
+		bell; /* the instance's doorbell, and the time when a report waited long enough */
 	struct topology_disk *disks; /* of the snapshot that runs */
 	size_t n_disks, next_disk;
 	bool started; /* one snapshot has been finished */
@@ -96,10 +108,83 @@ static int block_listen(struct block_collector *block, const struct block_config
 	return r;
 }
 
+static void block_publish(struct block_collector *block, const struct merge_report *report,
+			  bool via_watch_queue)
+{
+	const struct block_record *record = &report->record;
+	Pathbell__V1__Attribute gone = PATHBELL__V1__ATTRIBUTE__INIT, *extra[] = { &gone };
+	Pathbell__V1__Event event = PATHBELL__V1__EVENT__INIT;
+	Pathbell__V1__Source source = PATHBELL__V1__SOURCE__INIT;
+	Pathbell__V1__Subject subject;
+	Pathbell__V1__BlockError error;
+
+	block_describe(record, &error);
+	error.via_watch_queue = via_watch_queue;
+	if (topology_fill_subject(block->ctx->topology, record->major, record->minor, &subject) ==
+	    TOPOLOGY_GONE) {
+		gone.key = (char *)"subject.gone";
+		gone.value = (char *)"true";
+		event.extra = extra;
+		event.n_extra = 1;
+	}
+	source.interface = (char *)block->interface;
+	source.cpu = (uint32_t)report->cpu + 1;
+	event.kind = PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_BLOCK_ERROR;
+	event.severity = block_severity(error.error_class);
+	event.time_unix_ns = report->time_unix_ns;
+	event.source_clock_ns = report->source_clock_ns;
+	event.source = &source;
+	event.subject = &subject;
+	event.payload_case = PATHBELL__V1__EVENT__PAYLOAD_BLOCK_ERROR;
+	event.block_error = &error;
+	block->ctx->publish(block->ctx, &event, 0);
+}
+
+/* Reports that waited for the pipe's. False: @budget or the pipeline had no room for all. */
+static bool block_publish_waiting(struct block_collector *block, unsigned *budget, uint64_t now_ns)
+{
+	const struct merge_item *item;
+
+	while ((item = merge_next(merge_shared(), MERGE_TRACE, now_ns)) != NULL) {
+		if (*budget == 0)
+			return false;
+		block_publish(block, &item->report, item->state == MERGE_CONFIRMED);
+		if (block->ctx->pipeline_full)
+			return false;
+		merge_published(merge_shared(), item, now_ns);
+		--*budget;
+	}
+	return true;
+}
+
+/* The pipe's record has come, or will not come any more. */
+static void block_wake(void *data)
+{
+	struct block_collector *block = data;
+
+	bell_arm(&block->bell, merge_deadline(merge_shared(), MERGE_TRACE));
+}
+
+/* Nothing waits any more when this collector is gone. */
+static void block_leave(struct block_collector *block)
+{
+	unsigned budget = MERGE_MAX_ITEMS;
+	size_t n_waiting;
+
+	if (!block->is_merged)
+		return;
+	(void)block_publish_waiting(block, &budget, UINT64_MAX);
+	n_waiting = merge_down(merge_shared(), MERGE_TRACE);
+	if (n_waiting > 0)
+		block->ctx->lost(block->ctx, "budget", n_waiting, false, -1);
+}
+
 static void block_close(void *state)
 {
 	struct block_collector *block = state;
 
+	block_leave(block);
+	bell_close(&block->bell);
 	instance_close(block->instance);
 	free(block->disks);
 	free(block);
@@ -118,51 +203,27 @@ static int block_open(struct collector_ctx *ctx, void **ret_state, struct collec
 	if (block == NULL)
 		return -ENOMEM;
 	block->ctx = ctx;
-	r = instance_open(&block->instance, &options, &err);
+	r = bell_open(&block->bell);
+	if (r == 0)
+		r = instance_open(&block->instance, &options, &err);
 	if (r == 0)
 		r = block_listen(block, config, &err);
+	if (r == 0)
+		r = bell_add(&block->bell, instance_doorbell(block->instance));
 	if (r != 0) {
-		ctx->reason(ctx, "%s", err.text);
+		ctx->reason(ctx, "%s", err.text[0] != '\0' ? err.text : log_errno(r));
 		block_close(block);
 		return r < 0 ? r : COLLECTOR_E_ABSENT;
 	}
 	*ret_state = block;
-	*ret_fd = (struct collector_fd){ .fd = instance_doorbell(block->instance) };
+	*ret_fd = (struct collector_fd){ .fd = block->bell.fd };
 	if (instance_check(block->instance, &err) != 0) {
 		ctx->reason(ctx, "%s", err.text);
 		return COLLECTOR_E_BLIND;
 	}
+	merge_up(merge_shared(), MERGE_TRACE, block_wake, block);
+	block->is_merged = true;
 	return 0;
-}
-
-static void block_publish(struct block_collector *block, const struct block_record *record)
-{
-	const struct instance_record *raw = &block->record;
-	Pathbell__V1__Attribute gone = PATHBELL__V1__ATTRIBUTE__INIT, *extra[] = { &gone };
-	Pathbell__V1__Event event = PATHBELL__V1__EVENT__INIT;
-	Pathbell__V1__Source source = PATHBELL__V1__SOURCE__INIT;
-	Pathbell__V1__Subject subject;
-	Pathbell__V1__BlockError error;
-
-	block_describe(record, &error);
-	if (topology_fill_subject(block->ctx->topology, record->major, record->minor, &subject) ==
-	    TOPOLOGY_GONE) {
-		gone.key = (char *)"subject.gone";
-		gone.value = (char *)"true";
-		event.extra = extra;
-		event.n_extra = 1;
-	}
-	source.interface = (char *)block->interface;
-	source.cpu = (uint32_t)raw->cpu + 1;
-	event.kind = PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_BLOCK_ERROR;
-	event.severity = block_severity(error.error_class);
-	event.time_unix_ns = raw->time_unix_ns != 0 ? raw->time_unix_ns : clock_realtime_ns();
-	event.source_clock_ns = raw->source_clock_ns;
-	event.source = &source;
-	event.subject = &subject;
-	event.payload_case = PATHBELL__V1__EVENT__PAYLOAD_BLOCK_ERROR;
-	event.block_error = &error;
-	block->ctx->publish(block->ctx, &event, 0);
 }
 
 /* The record cannot be decoded: it travels as it is. */
@@ -184,23 +245,54 @@ static void block_publish_raw(struct block_collector *block)
 	block->ctx->publish(block->ctx, &event, 0);
 }
 
+/* What is to be done with `record`; *ret_report is filled when the record can be decoded. */
+static enum merge_verdict block_judge(struct block_collector *block,
+				      struct merge_report *ret_report)
+{
+	const struct instance_record *raw = &block->record;
+
+	*ret_report =
+		(struct merge_report){ .time_unix_ns = raw->time_unix_ns != 0 ? raw->time_unix_ns
+									      : clock_realtime_ns(),
+				       .source_clock_ns = raw->source_clock_ns,
+				       .cpu = raw->cpu };
+	switch (block_decode(&block->decoder, raw->data, raw->size, &ret_report->record)) {
+	case 0:
+		break;
+	case -EBADMSG:
+		block->undecoded = true;
+		return MERGE_PUBLISH;
+	default:
+		return MERGE_DROP;
+	}
+	if (block->completions && ret_report->record.sector == BLOCK_NO_SECTOR)
+		return MERGE_DROP;
+	ret_report->error_class = block_class(ret_report->record.error);
+	if (!block->is_merged)
+		return MERGE_PUBLISH;
+	return merge_offer(merge_shared(), MERGE_TRACE, ret_report, clock_monotonic_ns());
+}
+
 /* False: the pipeline is full, `record` is kept for the next call. */
 static bool block_handle(struct block_collector *block)
 {
-	struct block_record record;
-	int r = block_decode(&block->decoder, block->record.data, block->record.size, &record);
-
-	if (r == -EBADMSG)
-		block_publish_raw(block);
-	else if (r == 0 && !(block->completions && record.sector == BLOCK_NO_SECTOR))
-		block_publish(block, &record);
+	if (!block->held) {
+		block->undecoded = false;
+		block->verdict = block_judge(block, &block->report);
+	}
+	if (block->verdict == MERGE_PUBLISH || block->verdict == MERGE_PUBLISH_BOTH) {
+		if (block->undecoded)
+			block_publish_raw(block);
+		else
+			block_publish(block, &block->report, block->verdict == MERGE_PUBLISH_BOTH);
+	}
 	block->held = block->ctx->pipeline_full;
 	return !block->held;
 }
 
-static int block_read(void *state, unsigned budget, struct collector_fd *fd)
+/* Records of the instance, until it is empty. */
+static int block_drain(struct block_collector *block, unsigned budget)
 {
-	struct block_collector *block = state;
 	struct instance_record *record = &block->record;
 
 	while (budget > 0) {
@@ -222,6 +314,18 @@ static int block_read(void *state, unsigned budget, struct collector_fd *fd)
 		budget--;
 	}
 	return COLLECTOR_E_MORE;
+}
+
+static int block_read(void *state, unsigned budget, struct collector_fd *fd)
+{
+	struct block_collector *block = state;
+	int r = COLLECTOR_E_MORE;
+
+	if (block_publish_waiting(block, &budget, clock_monotonic_ns()))
+		r = block_drain(block, budget);
+	if (r >= 0)
+		block_wake(block);
+	return r;
 }
 
 static void block_publish_state(struct block_collector *block, const struct topology_disk *disk)

@@ -64,6 +64,15 @@ Pathbell__V1__BlockErrorClass block_class(int32_t error)
 	return row != NULL ? row->error_class : BLOCK_CLASS(OTHER);
 }
 
+int32_t block_class_error(Pathbell__V1__BlockErrorClass error_class)
+{
+	for (size_t i = 0; i < BLOCK_N_ROWS; i++) {
+		if (block_rows[i].error_class == error_class)
+			return -block_rows[i].error;
+	}
+	return 0;
+}
+
 Pathbell__V1__Severity block_severity(Pathbell__V1__BlockErrorClass error_class)
 {
 	for (size_t i = 0; i < BLOCK_N_ROWS; i++) {

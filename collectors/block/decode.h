@@ -43,5 +43,7 @@ int block_decode(const struct block_decoder *decoder, const void *data, size_t s
 void block_describe(const struct block_record *record, Pathbell__V1__BlockError *ret_error);
 
 Pathbell__V1__BlockErrorClass block_class(int32_t error);
+/* The other way round: negative errno of a class, 0 = none. */
+int32_t block_class_error(Pathbell__V1__BlockErrorClass error_class);
 Pathbell__V1__BlockOperation block_operation(const char *rwbs);
 Pathbell__V1__Severity block_severity(Pathbell__V1__BlockErrorClass error_class);

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "collectors/block/block.h"
+#include "collectors/multipath/multipath.h"
 #include "collectors/replay/replay.h"
 #include "collectors/watch_queue/watch_queue.h"
 
 const struct collector_ops *const registry[] = {
 	&block_collector,
 	&watch_queue_collector,
+	&multipath_collector,
 	&replay_collector,
 };
 const size_t registry_n = sizeof(registry) / sizeof(registry[0]);

@@ -6,7 +6,8 @@
 /*
  * From any thread to a libev loop: messages (function and pointer) in order, one ev_async for a
  * burst. Posting never blocks on the loop. mailbox_free runs nothing that is still queued:
- * @discard(data) (may be NULL) is called for each instead.
+ * @discard(data) (may be NULL) is called for each instead; it is not for use
+ * inside a letter.
  */
 struct mailbox;
 

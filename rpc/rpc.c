@@ -314,16 +314,15 @@ static bool rpc_turn(struct rpc *rpc)
 /* Takes no more functions, and waits for the wake-up that may be on its way. */
 static void rpc_close_posts(struct rpc *rpc)
 {
-	bool waking = true;
+	bool waking = false;
 
-	while (waking) {
+	while (!rpc->closed || waking) {
 		rpc_run_posted(rpc);
 		pthread_mutex_lock(&rpc->post_lock);
-		waking = rpc->waking || rpc->post_head;
-		if (!rpc->post_head)
-			rpc->closed = true;
+		waking = rpc->waking;
+		rpc->closed = !rpc->post_head;
 		pthread_mutex_unlock(&rpc->post_lock);
-		if (rpc->waking)
+		if (waking)
 			rpc_turn(rpc);
 	}
 }

@@ -173,6 +173,7 @@ void link_on_files(struct link *link)
 	if (!link->configured || link->stopping ||
 	    certificates_stamp(&link->settings) == link->certificate_stamp)
 		return;
+	link->on_configured(link->data); /* folders behind symlinks may be others now */
 	if (!link_look_at_certificates(link))
 		return; /* a session that is up goes on; else the next change or the long delay */
 	if (link->current)

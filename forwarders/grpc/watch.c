@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WATCH_SETTLE_S 0.2
@@ -76,11 +77,14 @@ static void watch_folder_of(struct watch *watch, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char folder[PATH_MAX];
+	struct stat st;
 
 	if (!slash || (size_t)(slash - path) >= sizeof(folder))
 		return;
 	snprintf(folder, sizeof(folder), "%.*s", slash == path ? 1 : (int)(slash - path), path);
 	(void)inotify_add_watch(watch->fd, folder, WATCH_MASK); /* a folder twice is one watch */
+	if (lstat(folder, &st) == 0 && S_ISLNK(st.st_mode))
+		watch_folder_of(watch, folder); /* where it is that may be turned elsewhere */
 }
 
 void watch_set(struct watch *watch, const char *const *paths, size_t n_paths)

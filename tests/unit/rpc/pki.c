@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki.h"
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,16 +36,17 @@ void pki_init(struct pki *pki)
 	assert_non_null(mkdtemp(pki->dir));
 }
 
+static int pki_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
 void pki_deinit(struct pki *pki)
 {
-	DIR *dir = opendir(pki->dir);
-	struct dirent *entry;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir)))
-		unlinkat(dirfd(dir), entry->d_name, 0);
-	closedir(dir);
-	rmdir(pki->dir);
+	nftw(pki->dir, pki_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static void pki_write_key(const struct pki *pki, const char *name, EVP_PKEY *key)

@@ -85,7 +85,8 @@ bool watch_read(struct watch *watch)
 		for (char *pos = buffer; pos < buffer + n;) {
 			const struct inotify_event *e = (const struct inotify_event *)pos;
 
-			found |= e->len == 0 || strcmp(e->name, watch->name) == 0;
+			found |= e->len == 0 || watch->name[0] == '\0' ||
+				 strcmp(e->name, watch->name) == 0;
 			pos += sizeof(*e) + e->len;
 		}
 	}

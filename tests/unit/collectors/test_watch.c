@@ -97,12 +97,27 @@ static void refuses_relative_paths(void **state)
 	assert_int_equal(watch.fd, -1);
 }
 
+static void anything_in_a_folder(void **state)
+{
+	struct watch watch;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/", folder);
+	assert_int_equal(watch_open(&watch, path), 0);
+	assert_false(is_ready(&watch));
+	make_file("other");
+	assert_true(is_ready(&watch));
+	assert_true(watch_read(&watch));
+	watch_close(&watch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(waits_at_the_nearest_folder, set_up, tear_down),
 		cmocka_unit_test(mounts_are_quiet_until_something_is_mounted),
 		cmocka_unit_test(refuses_relative_paths),
+		cmocka_unit_test_setup_teardown(anything_in_a_folder, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

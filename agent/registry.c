@@ -4,15 +4,20 @@
 #include <string.h>
 
 #include "collectors/block/block.h"
+#include "collectors/cxl/capi.h"
+#include "collectors/cxl/cxl.h"
 #include "collectors/multipath/multipath.h"
 #include "collectors/replay/replay.h"
 #include "collectors/watch_queue/watch_queue.h"
 
 const struct collector_ops *const registry[] = {
+	/* The order is kept on disk (registry.h): new ones at the end. */
 	&block_collector,
+	&replay_collector,
 	&watch_queue_collector,
 	&multipath_collector,
-	&replay_collector,
+	&cxl_collector,
+	&capi_collector,
 };
 const size_t registry_n = sizeof(registry) / sizeof(registry[0]);
 

@@ -17,7 +17,7 @@ target_compile_definitions(pathbell_flags INTERFACE _GNU_SOURCE
 target_compile_options(pathbell_flags INTERFACE
   -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
   -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wno-unused-parameter
-  -Wno-format-truncation # a text that is cut at its bound is by design
+  $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> # a text that is cut at its bound is by design
   -fno-common -fno-strict-aliasing)
 if(PATHBELL_WERROR)
   target_compile_options(pathbell_flags INTERFACE -Werror)

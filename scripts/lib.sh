@@ -33,7 +33,7 @@ packages() {
 	demo | bench) echo python3 openssl util-linux mount ;;
 	test) echo libcmocka-dev python3 python3-grpcio python3-protobuf python3-pytest openssl curl procps \
 		util-linux mount prometheus sqlite3 ;;
-	lint) echo clang-format clang-tidy shellcheck python3 ;;
+	lint) echo clang clang-format clang-tidy shellcheck python3 ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	coverage) echo gcovr ;;
 	vm) echo qemu-system-x86 cpio kmod xz-utils python3 ;;

@@ -363,7 +363,7 @@ static void link_to(const struct world *w, const char *target, const char *name)
 {
 	char temporary[200];
 
-	snprintf(temporary, sizeof(temporary), "%s/swap", w->pki.dir);
+	snprintf(temporary, sizeof(temporary), "%s/%s.swap", w->pki.dir, name);
 	assert_int_equal(symlink(target, temporary), 0);
 	assert_int_equal(rename(temporary, pki_path(&w->pki, name, "")), 0);
 }
@@ -402,14 +402,15 @@ static void test_swapped_folder(void **state)
 	struct world *w = *state;
 
 	w->base_ms = w->cap_ms = 3600 * 1000;
-	assert_int_equal(mkdir(pki_path(&w->pki, "1", ""), 0700), 0);
-	assert_int_equal(mkdir(pki_path(&w->pki, "2", ""), 0700), 0);
-	world_issue(w, "1/host", "spiffe://test/host/h1", -7200, -60);
-	world_issue(w, "2/host", "spiffe://test/host/h1", 0, 0);
-	link_to(w, "1", "live");
-	w->certificate = "live/host";
+	assert_int_equal(mkdir(pki_path(&w->pki, "site", ""), 0700), 0);
+	assert_int_equal(mkdir(pki_path(&w->pki, "site/1", ""), 0700), 0);
+	assert_int_equal(mkdir(pki_path(&w->pki, "site/2", ""), 0700), 0);
+	world_issue(w, "site/1/host", "spiffe://test/host/h1", -7200, -60);
+	world_issue(w, "site/2/host", "spiffe://test/host/h1", 0, 0);
+	link_to(w, "1", "site/live");
+	w->certificate = "site/live/host";
 	held_by(w, "expired");
-	link_to(w, "2", "live");
+	link_to(w, "2", "site/live");
 	expect_alarm(w, "ok");
 	world_greet(w);
 }

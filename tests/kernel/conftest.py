@@ -27,7 +27,7 @@ until_true() { # BOUND COMMAND...
 }
 start_agent() {
 	"$bin/pathbelld" --config /out/pathbelld.yaml >/out/agent.log 2>&1 & agent=$!
-	until_true 60 grep -q 'event=agent.started\|agent started' /out/agent.log
+	until_true 60 grep -q 'started version=' /out/agent.log
 }
 block_is_armed() { grep -qs 1 $T/instances/pathbell-block-*/events/block/block_rq_error/enable; }
 stop_agent() {

@@ -2,12 +2,12 @@
 #include "aggregator/commands.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "aggregator/control.h"
+#include "aggregator/store/map.h"
 #include "core/clock.h"
 #include "core/id.h"
 #include "core/log.h"
@@ -34,15 +34,15 @@ struct command {
 };
 
 struct waiting {
+	struct map_node node; /* first */
 	char host_id[129];
 	TAILQ_HEAD(, pending) pending;
-	UT_hash_handle hh;
 };
 
 struct commands {
 	struct aggregator *aggregator;
 	LIST_HEAD(, command) all;
-	struct waiting *waiting; /* by host id */
+	struct map waiting; /* by host id */
 	size_t n_pending;
 	uint64_t bytes;
 	struct rpc_timer *timer;
@@ -75,7 +75,7 @@ static void command_tell(struct commands *commands, const struct pending *pendin
 	if (!job)
 		return; /* the state is behind until the host's own events come */
 	job->aggregator = commands->aggregator;
-	strcpy(job->host_id, pending->waiting->host_id);
+	memcpy(job->host_id, pending->waiting->host_id, sizeof(job->host_id));
 	job->job.write.type = STORE_COMMAND_STATE;
 	job->job.write.host_id = job->host_id;
 	job->job.write.now_unix_ns = clock_realtime_ns();
@@ -99,7 +99,7 @@ static void pending_free(struct commands *commands, struct pending *pending)
 	free(pending);
 	commands->n_pending--;
 	if (TAILQ_EMPTY(&waiting->pending)) {
-		HASH_DEL(commands->waiting, waiting);
+		map_remove(&commands->waiting, &waiting->node);
 		free(waiting);
 	}
 	if (LIST_EMPTY(&command->pending)) {
@@ -111,19 +111,27 @@ static void pending_free(struct commands *commands, struct pending *pending)
 	counter_set(&commands->aggregator->metrics.commands_pending, commands->n_pending);
 }
 
+static struct waiting *waiting_find(const struct commands *commands, const char *host_id)
+{
+	return (struct waiting *)map_find(&commands->waiting, host_id, strlen(host_id));
+}
+
 static struct waiting *waiting_get(struct commands *commands, const char *host_id)
 {
-	struct waiting *waiting;
+	struct waiting *waiting = waiting_find(commands, host_id);
 
-	HASH_FIND_STR(commands->waiting, host_id, waiting);
 	if (waiting)
 		return waiting;
 	waiting = calloc(1, sizeof(*waiting));
 	if (!waiting)
 		return NULL;
-	strncpy(waiting->host_id, host_id, sizeof(waiting->host_id) - 1);
+	snprintf(waiting->host_id, sizeof(waiting->host_id), "%s", host_id);
 	TAILQ_INIT(&waiting->pending);
-	HASH_ADD_STR(commands->waiting, host_id, waiting);
+	if (map_add(&commands->waiting, &waiting->node, waiting->host_id,
+		    strlen(waiting->host_id)) < 0) {
+		free(waiting);
+		return NULL;
+	}
 	return waiting;
 }
 
@@ -169,10 +177,9 @@ static struct command *command_new(struct commands *commands, const uint8_t id[1
 static struct pending *pending_find(struct commands *commands, const char *host_id,
 				    const uint8_t id[16])
 {
-	struct waiting *waiting;
+	struct waiting *waiting = waiting_find(commands, host_id);
 	struct pending *pending;
 
-	HASH_FIND_STR(commands->waiting, host_id, waiting);
 	if (!waiting)
 		return NULL;
 	TAILQ_FOREACH (pending, &waiting->pending, of_host)
@@ -186,10 +193,9 @@ static struct pending *pending_find(struct commands *commands, const char *host_
 void commands_deliver(struct commands *commands, struct host *host)
 {
 	uint64_t now = clock_realtime_ns();
-	struct waiting *waiting;
+	struct waiting *waiting = waiting_find(commands, host->id);
 	struct pending *pending;
 
-	HASH_FIND_STR(commands->waiting, host->id, waiting);
 	if (!waiting || !host->control)
 		return;
 	TAILQ_FOREACH (pending, &waiting->pending, of_host) {
@@ -209,10 +215,9 @@ void commands_deliver(struct commands *commands, struct host *host)
 
 void commands_disconnected(struct commands *commands, const char *host_id)
 {
-	struct waiting *waiting;
+	struct waiting *waiting = waiting_find(commands, host_id);
 	struct pending *pending;
 
-	HASH_FIND_STR(commands->waiting, host_id, waiting);
 	if (!waiting)
 		return;
 	TAILQ_FOREACH (pending, &waiting->pending, of_host)
@@ -402,15 +407,28 @@ struct commands *commands_new(struct aggregator *aggregator)
 	return commands;
 }
 
+/* The last pending of a command frees it. */
+static void command_forget(struct commands *commands, struct command *command)
+{
+	struct pending *pending, *next;
+
+	for (pending = LIST_FIRST(&command->pending); pending; pending = next) {
+		next = LIST_NEXT(pending, of_command);
+		pending_free(commands, pending);
+	}
+}
+
 struct commands *commands_free(struct commands *commands)
 {
-	struct command *command;
+	struct command *command, *next;
 
 	if (!commands)
 		return NULL;
-	/* The last pending of a command frees it. */
-	while ((command = LIST_FIRST(&commands->all)))
-		pending_free(commands, LIST_FIRST(&command->pending));
+	for (command = LIST_FIRST(&commands->all); command; command = next) {
+		next = LIST_NEXT(command, link);
+		command_forget(commands, command);
+	}
+	map_deinit(&commands->waiting);
 	free(commands);
 	return NULL;
 }

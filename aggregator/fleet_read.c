@@ -46,8 +46,7 @@ static int list_hosts_begin(struct fleet_call *call, const char **ret_details)
 		return RPC_INVALID_ARGUMENT;
 	}
 	pathbell__v1__list_hosts_response__init(&call->hosts);
-	call->hosts.hosts =
-		arena_alloc(call->arena, call->max_results * sizeof(*call->hosts.hosts));
+	call->hosts.hosts = arena_alloc(call->arena, call->max_results * sizeof(void *));
 	if (!call->hosts.hosts) {
 		*ret_details = "no memory";
 		return RPC_RESOURCE_EXHAUSTED;
@@ -298,8 +297,7 @@ static int list_commands_begin(struct fleet_call *call, const char **ret_details
 		return RPC_INVALID_ARGUMENT;
 	}
 	pathbell__v1__list_commands_response__init(&call->commands);
-	call->commands.commands =
-		arena_alloc(call->arena, call->max_results * sizeof(*call->commands.commands));
+	call->commands.commands = arena_alloc(call->arena, call->max_results * sizeof(void *));
 	if (!call->commands.commands) {
 		*ret_details = "no memory";
 		return RPC_RESOURCE_EXHAUSTED;

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aggregator/hosts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
+#include "aggregator/store/map.h"
 #include "core/clock.h"
 
 struct hosts_entry {
 	struct host host; /* first */
-	UT_hash_handle hh;
+	struct map_node node;
 };
 
+static struct hosts_entry *hosts_entry(struct map_node *node)
+{
+	return (struct hosts_entry *)((char *)node - offsetof(struct hosts_entry, node));
+}
+
 struct hosts {
-	struct hosts_entry *by_id;
+	struct map by_id;
 };
 
 struct hosts *hosts_new(void)
@@ -22,26 +27,26 @@ struct hosts *hosts_new(void)
 	return calloc(1, sizeof(struct hosts));
 }
 
+static void hosts_entry_free(struct map_node *node, void *data)
+{
+	free(hosts_entry(node));
+}
+
 struct hosts *hosts_free(struct hosts *hosts)
 {
-	struct hosts_entry *entry, *next;
-
 	if (!hosts)
 		return NULL;
-	HASH_ITER (hh, hosts->by_id, entry, next) {
-		HASH_DEL(hosts->by_id, entry);
-		free(entry);
-	}
+	map_each(&hosts->by_id, hosts_entry_free, NULL);
+	map_deinit(&hosts->by_id);
 	free(hosts);
 	return NULL;
 }
 
 struct host *hosts_find(struct hosts *hosts, const char *id)
 {
-	struct hosts_entry *entry;
+	struct map_node *node = map_find(&hosts->by_id, id, strlen(id));
 
-	HASH_FIND_STR(hosts->by_id, id, entry);
-	return entry ? &entry->host : NULL;
+	return node ? &hosts_entry(node)->host : NULL;
 }
 
 struct host *hosts_add(struct hosts *hosts, const char *id, size_t max)
@@ -49,13 +54,16 @@ struct host *hosts_add(struct hosts *hosts, const char *id, size_t max)
 	struct host *found = hosts_find(hosts, id);
 	struct hosts_entry *entry;
 
-	if (found || HASH_COUNT(hosts->by_id) >= max)
+	if (found || hosts->by_id.n_nodes >= max)
 		return found;
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return NULL;
-	strncpy(entry->host.id, id, sizeof(entry->host.id) - 1);
-	HASH_ADD_STR(hosts->by_id, host.id, entry);
+	snprintf(entry->host.id, sizeof(entry->host.id), "%s", id);
+	if (map_add(&hosts->by_id, &entry->node, entry->host.id, strlen(entry->host.id)) < 0) {
+		free(entry);
+		return NULL;
+	}
 	return &entry->host;
 }
 
@@ -65,21 +73,32 @@ void hosts_release(struct hosts *hosts, struct host *host)
 
 	if (host->session || host->control)
 		return;
-	HASH_DEL(hosts->by_id, entry);
+	map_remove(&hosts->by_id, &entry->node);
 	free(entry);
 }
 
 size_t hosts_count(const struct hosts *hosts)
 {
-	return HASH_COUNT(hosts->by_id);
+	return hosts->by_id.n_nodes;
+}
+
+struct hosts_visit {
+	void (*each)(struct host *host, void *data);
+	void *data;
+};
+
+static void hosts_visit(struct map_node *node, void *data)
+{
+	const struct hosts_visit *visit = data;
+
+	visit->each(&hosts_entry(node)->host, visit->data);
 }
 
 void hosts_each(struct hosts *hosts, void (*each)(struct host *host, void *data), void *data)
 {
-	struct hosts_entry *entry, *next;
+	struct hosts_visit visit = { each, data };
 
-	HASH_ITER (hh, hosts->by_id, entry, next)
-		each(&entry->host, data);
+	map_each(&hosts->by_id, hosts_visit, &visit);
 }
 
 void hosts_decorate(struct hosts *hosts, Pathbell__V1__Host *message, uint64_t silent_ns,

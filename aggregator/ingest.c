@@ -41,11 +41,11 @@ struct session {
 		uint64_t seq;
 	} ack; /* if ack_waits */
 	LIST_ENTRY(session) held_link;
-	SLIST_ENTRY(session) dirty_link;
+	LIST_ENTRY(session) dirty_link;
 };
 
 /* Sessions with something to send after the group, and those that wait for room. gRPC thread. */
-static SLIST_HEAD(, session) ingest_dirty = SLIST_HEAD_INITIALIZER(ingest_dirty);
+static LIST_HEAD(, session) ingest_dirty = LIST_HEAD_INITIALIZER(ingest_dirty);
 static LIST_HEAD(, session) ingest_held = LIST_HEAD_INITIALIZER(ingest_held);
 
 struct session_job {
@@ -122,7 +122,7 @@ static void session_dirty(struct session *session)
 	if (session->is_dirty)
 		return;
 	session->is_dirty = true;
-	SLIST_INSERT_HEAD(&ingest_dirty, session, dirty_link);
+	LIST_INSERT_HEAD(&ingest_dirty, session, dirty_link);
 }
 
 /* ---- end ---- */
@@ -132,7 +132,7 @@ static void session_free(struct session *session)
 	if (session->call || session->jobs > 0)
 		return;
 	if (session->is_dirty)
-		SLIST_REMOVE(&ingest_dirty, session, session, dirty_link);
+		LIST_REMOVE(session, dirty_link);
 	free(session);
 }
 
@@ -571,7 +571,7 @@ static void session_put_hello(struct session *session, const Pathbell__V1__Hello
 		write->boot_id = memcpy(pos, hello->boot_id.data, 16);
 	pos += 16;
 	for (size_t i = 0; i < 3; i++) {
-		copies[i] = strcpy((char *)pos, texts[i]);
+		copies[i] = memcpy(pos, texts[i], strlen(texts[i]) + 1);
 		pos += strlen(texts[i]) + 1;
 	}
 	write->hostname = copies[0];
@@ -775,8 +775,8 @@ void ingest_on_commit(struct aggregator *aggregator)
 {
 	struct session *session;
 
-	while ((session = SLIST_FIRST(&ingest_dirty))) {
-		SLIST_REMOVE_HEAD(&ingest_dirty, dirty_link);
+	while ((session = LIST_FIRST(&ingest_dirty))) {
+		LIST_REMOVE(session, dirty_link);
 		session->is_dirty = false;
 		session_flush(session);
 	}

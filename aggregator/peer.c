@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,24 +21,20 @@ void peer_init(struct peer *peer, const char *host_id, const struct peer_limits 
 	peer->limits = *limits;
 }
 
-static void __attribute__((format(printf, 5, 6)))
-peer_close(struct peer *peer, struct peer_action *action, int status, const char *reason,
-	   const char *format, ...)
+/* action->text says why; the caller has set it. */
+static void peer_close(struct peer *peer, struct peer_action *action, int status,
+		       const char *reason)
 {
-	va_list arguments;
-
 	peer->state = PEER_CLOSED;
 	action->type = PEER_CLOSE;
 	action->status = status;
 	action->reason = reason;
-	va_start(arguments, format);
-	vsnprintf(action->text, sizeof(action->text), format, arguments);
-	va_end(arguments);
 }
 
 static void peer_protocol(struct peer *peer, struct peer_action *action, const char *text)
 {
-	peer_close(peer, action, RPC_INVALID_ARGUMENT, "protocol", "%s", text);
+	snprintf(action->text, sizeof(action->text), "%.200s", text);
+	peer_close(peer, action, RPC_INVALID_ARGUMENT, "protocol");
 }
 
 /* ---- Hello ---- */
@@ -74,15 +69,17 @@ static void peer_on_hello(struct peer *peer, const Pathbell__V1__Hello *hello,
 		return;
 	}
 	if (strcmp(hello->host_id, peer->host_id) != 0) {
-		peer_close(peer, action, RPC_PERMISSION_DENIED, "host_id_mismatch",
-			   "Hello says host id %.64s, the certificate says %.128s", hello->host_id,
-			   peer->host_id);
+		snprintf(action->text, sizeof(action->text),
+			 "Hello says host id %.64s, the certificate says %.128s", hello->host_id,
+			 peer->host_id);
+		peer_close(peer, action, RPC_PERMISSION_DENIED, "host_id_mismatch");
 		return;
 	}
 	if (hello->protocol_min > PEER_PROTOCOL || hello->protocol_max < PEER_PROTOCOL) {
-		peer_close(peer, action, RPC_FAILED_PRECONDITION, "protocol",
-			   "protocol %u to %u offered, %d is spoken here", hello->protocol_min,
-			   hello->protocol_max, PEER_PROTOCOL);
+		snprintf(action->text, sizeof(action->text),
+			 "protocol %u to %u offered, %d is spoken here", hello->protocol_min,
+			 hello->protocol_max, PEER_PROTOCOL);
+		peer_close(peer, action, RPC_FAILED_PRECONDITION, "protocol");
 		return;
 	}
 	if (!peer_hello_epochs(peer, hello)) {
@@ -146,8 +143,9 @@ static bool peer_in_order(struct peer *peer, struct peer_epoch *epoch, uint64_t 
 	if (epoch->resending && ++peer->dropped < PEER_MAX_DROPPED)
 		return false;
 	if (peer->resent) {
-		peer_close(peer, action, RPC_FAILED_PRECONDITION, "protocol",
-			   "gap: seq %" PRIu64 " came, %" PRIu64 " is next", first, epoch->next);
+		snprintf(action->text, sizeof(action->text),
+			 "gap: seq %" PRIu64 " came, %" PRIu64 " is next", first, epoch->next);
+		peer_close(peer, action, RPC_FAILED_PRECONDITION, "protocol");
 		return false;
 	}
 	peer->resent = true;
@@ -329,7 +327,7 @@ static void peer_small(struct peer *peer, const uint8_t *message, size_t size,
 	action->message = codec_unpack(&pathbell__v1__events_up__descriptor, &scan_limits_stream,
 				       NULL, message, size, &err);
 	if (!action->message) {
-		peer_close(peer, action, RPC_INVALID_ARGUMENT, "protocol", "%.200s", err.text);
+		peer_protocol(peer, action, err.text);
 		return;
 	}
 	switch (action->message->message_case) {
@@ -379,7 +377,7 @@ void peer_receive(struct peer *peer, const uint8_t *message, size_t size,
 	}
 	if (scan_check(&pathbell__v1__events_up__descriptor, &scan_limits_stream, message, size,
 		       &err) != 0)
-		peer_close(peer, ret_action, RPC_INVALID_ARGUMENT, "protocol", "%.200s", err.text);
+		peer_protocol(peer, ret_action, err.text);
 	else
 		peer_on_batch(peer, field.data, field.size, ret_action);
 }

@@ -37,6 +37,7 @@ static void reflection_error(struct rpc_call *call, reflection_response *respons
 		GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
 	response->error_response = &error;
 	reflection_send(call, response);
+	response->error_response = NULL;
 }
 
 static void reflection_files(struct rpc_call *call, reflection_response *response,
@@ -58,6 +59,7 @@ static void reflection_files(struct rpc_call *call, reflection_response *respons
 		GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
 	response->file_descriptor_response = &answer;
 	reflection_send(call, response);
+	response->file_descriptor_response = NULL;
 }
 
 static void reflection_services(struct rpc_call *call, reflection_response *response)
@@ -80,6 +82,7 @@ static void reflection_services(struct rpc_call *call, reflection_response *resp
 		GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
 	response->list_services_response = &answer;
 	reflection_send(call, response);
+	response->list_services_response = NULL;
 }
 
 static void reflection_answer(struct rpc_call *call, reflection_request *request)

@@ -17,7 +17,7 @@ static uint8_t *view_bytes(struct arena *arena, const uint8_t *data, size_t size
 static bool view_epochs(struct arena *arena, Pathbell__V1__Host *message,
 			const struct store_host *host)
 {
-	message->epochs = arena_alloc(arena, (host->n_epochs + 1) * sizeof(*message->epochs));
+	message->epochs = arena_alloc(arena, (host->n_epochs + 1) * sizeof(void *));
 	if (!message->epochs)
 		return false;
 	for (size_t i = 0; i < host->n_epochs; i++) {
@@ -69,7 +69,7 @@ Pathbell__V1__Host *view_host(struct arena *arena, const struct store_host *host
 static bool view_transitions(struct arena *arena, Pathbell__V1__CommandHostState *message,
 			     const struct store_command_host *host)
 {
-	size_t size = (host->n_transitions + 1) * sizeof(*message->transitions);
+	size_t size = (host->n_transitions + 1) * sizeof(void *);
 
 	message->transitions = arena_alloc(arena, size);
 	if (!message->transitions)
@@ -113,7 +113,7 @@ static Pathbell__V1__CommandHostState *view_command_host(struct arena *arena,
 static bool view_command_hosts(struct arena *arena, Pathbell__V1__CommandRecord *message,
 			       const struct store_command *command)
 {
-	message->hosts = arena_alloc(arena, (command->n_hosts + 1) * sizeof(*message->hosts));
+	message->hosts = arena_alloc(arena, (command->n_hosts + 1) * sizeof(void *));
 	if (!message->hosts)
 		return false;
 	message->finished = true;

@@ -55,6 +55,16 @@ struct writer {
 
 /* ---- back to the gRPC thread ---- */
 
+static void writer_move(struct writer_jobs *to, struct writer_jobs *from)
+{
+	struct writer_job *job;
+
+	while ((job = STAILQ_FIRST(from))) {
+		STAILQ_REMOVE_HEAD(from, link);
+		STAILQ_INSERT_TAIL(to, job, link);
+	}
+}
+
 static void writer_deliver(void *data)
 {
 	struct writer *writer = data;
@@ -64,7 +74,7 @@ static void writer_deliver(void *data)
 	int error;
 
 	pthread_mutex_lock(&writer->lock);
-	STAILQ_CONCAT(&jobs, &writer->finished);
+	writer_move(&jobs, &writer->finished);
 	writer->posted = false;
 	events = writer->any_events;
 	commands = writer->any_commands;
@@ -452,7 +462,7 @@ void writer_stop(struct writer *writer, uint64_t deadline_ns)
 	pthread_join(writer->thread, NULL);
 	writer->started = false;
 	pthread_mutex_lock(&writer->lock);
-	STAILQ_CONCAT(&rest, &writer->waiting);
+	writer_move(&rest, &writer->waiting);
 	pthread_mutex_unlock(&writer->lock);
 	writer_finish(writer, &rest, -ECANCELED);
 }

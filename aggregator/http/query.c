@@ -263,7 +263,7 @@ int query_parse(const char *text, uint64_t now_unix_ns, struct query *ret_query,
 		errmsg_set(err, "the query is longer than %d bytes", QUERY_MAX_TEXT - 1);
 		return -EINVAL;
 	}
-	strcpy(ret_query->text, text ? text : "");
+	snprintf(ret_query->text, sizeof(ret_query->text), "%s", text ? text : "");
 	rest = ret_query->text;
 	while ((pair = strsep(&rest, "&"))) {
 		int r = *pair ? query_set(ret_query, pair, now_unix_ns, &seen, err) : 0;

@@ -9,8 +9,8 @@
 #include "core/errmsg.h"
 
 /*
- * The query string of the JSON pages. Pure. Every parameter is checked; one that is unknown, doubled or
- *out of range is an error that names it.
+ * The query string of the JSON pages. Pure. Every parameter is checked; one that is unknown,
+ *doubled or out of range is an error that names it.
  *
  *	host=ID (up to 64 times)  kind=GLOB  severity=NAME (at least)  subject=ID
  *	since=, until=  RFC 3339, Unix seconds, or a duration (1h: an hour ago)

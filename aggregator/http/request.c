@@ -365,6 +365,7 @@ static enum MHD_Result request_start(struct request *request)
 	return request_wait(request);
 }
 
+/* libmicrohttpd's signature. NOLINTNEXTLINE(readability-function-size) */
 enum MHD_Result request_on_access(void *cls, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload_data,
 				  size_t *upload_data_size, void **con_cls)

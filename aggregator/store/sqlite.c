@@ -176,7 +176,7 @@ static int sqlite_create(struct sqlite *sqlite, struct errmsg *err)
 /* Ours, and of a version that we know; an empty file becomes ours. */
 static int sqlite_identify(struct sqlite *sqlite, struct errmsg *err)
 {
-	int64_t application, version, tables;
+	int64_t application = 0, version = 0, tables = 0;
 	int r = sqlite_pragma(sqlite, "PRAGMA application_id", &application);
 
 	if (r == 0)

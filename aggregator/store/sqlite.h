@@ -2,8 +2,8 @@
 #pragma once
 
 #include <sqlite3.h>
-#include <uthash.h>
 
+#include "aggregator/store/map.h"
 #include "aggregator/store/store.h"
 
 /* Inside of the SQLite store; only sqlite_*.c include this. sqlite.c opens with the essay. */
@@ -71,12 +71,12 @@ struct sqlite_epoch_key {
 };
 
 struct sqlite_epoch {
+	struct map_node node; /* first; by key */
 	struct sqlite_epoch_key key;
 	int64_t id, host;
 	uint64_t mark, events, tombstoned, last_event, ahead;
 	struct sqlite_epoch *next_dirty;
 	bool dirty;
-	UT_hash_handle hh;
 };
 
 struct sqlite {
@@ -86,7 +86,7 @@ struct sqlite {
 	int lock_fd; /* writer: flock on PATH.lock */
 	sqlite3_stmt *statements[SQLITE_N_SQL];
 	/* writer */
-	struct sqlite_epoch *epochs; /* by key; emptied on rollback */
+	struct map epochs; /* by key; emptied on rollback */
 	struct sqlite_epoch *dirty_epochs;
 	uint64_t next_event_id, last_stored; /* 0: to be read from the table */
 };

@@ -72,7 +72,7 @@ static int sqlite_life_find(struct sqlite *sqlite, const uint8_t id[16], const c
 int sqlite_command_told(struct sqlite *sqlite, struct store_write *write)
 {
 	struct store_command_state *state = &write->state;
-	struct sqlite_life life;
+	struct sqlite_life life = { 0 };
 	int r = sqlite_life_find(sqlite, state->id, write->host_id, &life);
 
 	state->ret_changed = false;
@@ -105,7 +105,7 @@ static int sqlite_command_changed(struct store_batch *batch, const uint8_t id[16
 static int sqlite_command_apply(struct sqlite *sqlite, struct store_write *write,
 				const Pathbell__V1__CommandState *state)
 {
-	struct sqlite_life life;
+	struct sqlite_life life = { 0 };
 	int r;
 
 	if (state->command_id.len != 16)

@@ -77,9 +77,9 @@ int sqlite_epoch(struct sqlite *sqlite, const char *host_id, const uint8_t epoch
 
 	if (strlen(host_id) > SQLITE_HOST_MAX)
 		return -EINVAL;
-	strcpy(key.host_id, host_id);
+	memcpy(key.host_id, host_id, strlen(host_id));
 	memcpy(key.epoch, epoch, 16);
-	HASH_FIND(hh, sqlite->epochs, &key, sizeof(key), found);
+	found = (struct sqlite_epoch *)map_find(&sqlite->epochs, &key, sizeof(key));
 	if (found) {
 		*ret_epoch = found;
 		return 0;
@@ -93,11 +93,12 @@ int sqlite_epoch(struct sqlite *sqlite, const char *host_id, const uint8_t epoch
 		r = sqlite_epoch_find(sqlite, found);
 	if (r == 0)
 		r = sqlite_epoch_add(sqlite, found);
+	if (r >= 0)
+		r = map_add(&sqlite->epochs, &found->node, &found->key, sizeof(found->key));
 	if (r < 0) {
 		free(found);
 		return r;
 	}
-	HASH_ADD(hh, sqlite->epochs, key, sizeof(key), found);
 	*ret_epoch = found;
 	return 0;
 }
@@ -137,19 +138,19 @@ int sqlite_epochs_save(struct sqlite *sqlite)
 		sqlite->dirty_epochs = epoch->next_dirty;
 		epoch->dirty = false;
 	}
-	if (HASH_COUNT(sqlite->epochs) > SQLITE_EPOCHS_MAX)
+	if (sqlite->epochs.n_nodes > SQLITE_EPOCHS_MAX)
 		sqlite_epochs_forget(sqlite);
 	return 0;
 }
 
+static void sqlite_epoch_free(struct map_node *node, void *data)
+{
+	free(node);
+}
+
 void sqlite_epochs_forget(struct sqlite *sqlite)
 {
-	struct sqlite_epoch *epoch, *next;
-
-	HASH_ITER (hh, sqlite->epochs, epoch, next) {
-		HASH_DEL(sqlite->epochs, epoch);
-		free(epoch);
-	}
-	sqlite->epochs = NULL;
+	map_each(&sqlite->epochs, sqlite_epoch_free, NULL);
+	map_deinit(&sqlite->epochs);
 	sqlite->dirty_epochs = NULL;
 }

@@ -82,8 +82,8 @@ static int sqlite_scan_from(struct sqlite *sqlite, int64_t id, int64_t *ret_id,
 /* Smallest id whose row was stored at or after @bound_ns (or newest + 1). */
 static int sqlite_scan_bisect(struct sqlite *sqlite, uint64_t bound_ns, int64_t *ret_id)
 {
-	uint64_t newest, transition, stored;
-	int64_t low, high, id;
+	uint64_t newest = 0, transition, stored = 0;
+	int64_t low = 1, high, id = 0;
 	int r = sqlite_newest(&sqlite->store, &newest, &transition);
 
 	if (r == 0)

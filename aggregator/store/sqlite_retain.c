@@ -24,7 +24,7 @@ static int sqlite_pragma_uint(struct sqlite *sqlite, const char *pragma, uint64_
 int sqlite_size(struct store *store, uint64_t *ret_bytes)
 {
 	struct sqlite *sqlite = sqlite_of(store);
-	uint64_t pages, unused, page;
+	uint64_t pages = 0, unused = 0, page = 0;
 	int r = sqlite_pragma_uint(sqlite, "PRAGMA page_count", &pages);
 
 	if (r == 0)

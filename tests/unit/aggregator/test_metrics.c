@@ -27,7 +27,7 @@ static void test_exposition(void **state)
 	     line = strtok_r(NULL, "\n", &save)) {
 		if (sscanf(line, "# TYPE %127s", name) == 1) {
 			assert_string_not_equal(name, last);
-			strcpy(last, name);
+			memcpy(last, name, sizeof(last));
 			n_types++;
 		} else if (line[0] != '#') {
 			assert_memory_equal(line, last, strlen(last));

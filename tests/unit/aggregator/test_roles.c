@@ -17,7 +17,7 @@ static int identify(const char *uri, struct caller *ret_caller)
 	struct rpc_peer peer = { 0 };
 	int status;
 
-	strcpy(peer.uri, uri);
+	snprintf(peer.uri, sizeof(peer.uri), "%s", uri);
 	status = caller_identify(&peer, "td.example", ret_caller, &details);
 	assert_true((status == RPC_OK) == (details == NULL));
 	return status;

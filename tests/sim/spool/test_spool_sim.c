@@ -388,19 +388,19 @@ static unsigned sim_factor(void)
 
 static void test_crashes_without_limits(void **state)
 {
-	for (unsigned seed = 1; seed <= 4 * sim_factor(); seed++)
+	for (unsigned seed = 1; seed <= 2 * sim_factor(); seed++)
 		sim_run(seed, 40, 256 << 20, 0);
 }
 
 static void test_crashes_with_small_budget(void **state)
 {
-	for (unsigned seed = 1; seed <= 4 * sim_factor(); seed++)
+	for (unsigned seed = 1; seed <= 2 * sim_factor(); seed++)
 		sim_run(1000 + seed, 40, 2 << 20, 0);
 }
 
 static void test_crashes_with_replay_window(void **state)
 {
-	for (unsigned seed = 1; seed <= 4 * sim_factor(); seed++)
+	for (unsigned seed = 1; seed <= 2 * sim_factor(); seed++)
 		sim_run(2000 + seed, 40, 8 << 20, 2 << 20);
 }
 

@@ -178,15 +178,15 @@ static void writer_finish(struct writer *writer, struct writer_jobs *group, int 
 
 static void writer_ready(struct writer *writer, int error)
 {
+	counter_set(&writer->options.metrics->ready, error == 0);
+	if (error < 0)
+		counter_add(&writer->options.metrics->commit_failures, 1);
 	pthread_mutex_lock(&writer->lock);
 	if (writer->ready_error != error || !writer->told) {
 		writer->ready_error = error;
 		writer_post(writer);
 	}
 	pthread_mutex_unlock(&writer->lock);
-	counter_set(&writer->options.metrics->ready, error == 0);
-	if (error < 0)
-		counter_add(&writer->options.metrics->commit_failures, 1);
 }
 
 static int writer_commit(struct writer *writer, struct store_write *const *writes, size_t n)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/encode.h"
 #include "agent/registry.h"
 #include "core/clock.h"
 #include "core/id.h"
@@ -28,6 +29,8 @@
 #define PIPELINE_MAX_TICKETS 4096
 #define PIPELINE_MAX_OWN     64
 #define PIPELINE_GAP_NS	     (10 * CLOCK_NS_PER_S)
+
+_Static_assert(CODEC_EVENT_MAX <= SPOOL_RECORD_MAX, "an event fits a record");
 
 struct pipeline_ticket {
 	const struct collector_ops *ops;
@@ -108,22 +111,23 @@ static void pipeline_stamp(Pathbell__V1__Event *event, uint64_t now_ns)
 	event->boot_id.len = ID_SIZE;
 }
 
-/* Size in the buffer, 0 = refused. */
-static size_t pipeline_encode(struct pipeline *pipeline, Pathbell__V1__Event *event)
+/* Size of the encoded event at *ret_data within the buffer, 0 = refused. */
+static size_t pipeline_encode(struct pipeline *pipeline, Pathbell__V1__Event *event,
+			      uint8_t **ret_data)
 {
-	size_t size = pathbell__v1__event__get_packed_size(event);
+	size_t size =
+		encode_message(&event->base, pipeline->buffer, sizeof(pipeline->buffer), ret_data);
 
-	if (size > CODEC_EVENT_MAX && (event->raw.len || event->n_extra)) {
+	if (size == 0 && (event->raw.len || event->n_extra)) {
 		event->raw.len = 0;
 		event->n_extra = 0;
 		counter_add(&pipeline->counters.cut, 1);
-		size = pathbell__v1__event__get_packed_size(event);
+		size = encode_message(&event->base, pipeline->buffer, sizeof(pipeline->buffer),
+				      ret_data);
 	}
-	if (size > CODEC_EVENT_MAX || size > SPOOL_RECORD_MAX) {
+	if (size == 0)
 		counter_add(&pipeline->counters.oversize, 1);
-		return 0;
-	}
-	return pathbell__v1__event__pack(event, pipeline->buffer);
+	return size;
 }
 
 static enum spool_lane pipeline_lane(const Pathbell__V1__Event *event)
@@ -176,13 +180,13 @@ static void pipeline_publish_own(void *data, Pathbell__V1__Event *event)
 {
 	struct pipeline *pipeline = data;
 	Pathbell__V1__Source source = PATHBELL__V1__SOURCE__INIT;
-	struct pipeline_own own = { .data = pipeline->buffer, .lane = pipeline_lane(event) };
+	struct pipeline_own own = { .lane = pipeline_lane(event) };
 
 	source.collector = (char *)"agent";
 	source.interface = (char *)"agent";
 	event->source = &source;
 	pipeline_stamp(event, clock_realtime_ns());
-	own.size = pipeline_encode(pipeline, event);
+	own.size = pipeline_encode(pipeline, event, &own.data);
 	event->source = NULL;
 	if (!own.size)
 		return;
@@ -284,7 +288,8 @@ uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell_
 			  uint64_t cursor, bool *ret_full)
 {
 	struct pipeline *pipeline = data;
-	struct spool_append append = { .data = pipeline->buffer, .cursor = cursor };
+	struct spool_append append = { .cursor = cursor };
+	uint8_t *encoded;
 	uint64_t seq;
 	int r;
 
@@ -301,12 +306,13 @@ uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell_
 	}
 	append.now_ns = clock_realtime_ns();
 	pipeline_stamp(event, append.now_ns);
-	append.size = pipeline_encode(pipeline, event);
+	append.size = pipeline_encode(pipeline, event, &encoded);
 	if (!append.size) {
 		counter_add(&pipeline->counters.captured, 1);
 		pipeline_announce_gap(pipeline, ops->name);
 		return 0;
 	}
+	append.data = encoded;
 	append.lane = pipeline_lane(event);
 	append.source = (uint16_t)(registry_find(ops->name) + 1);
 	r = spool_append(pipeline->spool, &append, &seq);

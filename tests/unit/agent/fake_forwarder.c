@@ -36,7 +36,7 @@ struct fake {
 	uint8_t packet[FRAME_MAX];
 };
 
-static struct fake fake = { .log = -1 };
+static struct fake fake = { .mode = "fake-ok", .log = -1 };
 
 static bool fake_is(const char *mode)
 {

@@ -173,6 +173,7 @@ static uint64_t check_batches(struct bench *bench)
 	char *text = support_read(support_path(bench->dir, "log")), *line, *rest = text;
 	uint64_t next = 1;
 
+	assert_non_null(text);
 	while ((line = strsep(&rest, "\n"))) {
 		unsigned long long first;
 		unsigned count;

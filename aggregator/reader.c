@@ -75,6 +75,8 @@ static int reader_run(struct reader *reader)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&reader->thread, NULL, reader_main, reader);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r == 0)
+		pthread_setname_np(reader->thread, "store-reader");
 	return -r;
 }
 

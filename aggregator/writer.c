@@ -378,6 +378,8 @@ static int writer_run(struct writer *writer)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&writer->thread, NULL, writer_main, writer);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r == 0)
+		pthread_setname_np(writer->thread, "store-writer");
 	writer->started = r == 0;
 	return -r;
 }

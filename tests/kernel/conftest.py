@@ -12,7 +12,7 @@ import lab
 import pytest
 
 ROOT = lab.ROOT
-BIN = ROOT / "build/release/bin"
+BIN = Path(os.environ.get("PATHBELL_BIN") or ROOT / "build/release/bin")
 SECONDS = []
 
 # Shell that every guest script starts with. Waits are for conditions; the bound is for a broken guest only.
@@ -60,7 +60,7 @@ class Run:
         return (self.out / name).read_text(errors="replace")
 
 
-def boot(kernel_name, script, folder, guestfwd=(), timeout=240, **config):
+def boot(kernel_name, script, folder, guestfwd=(), timeout=240, extra=(), **config):
     try:
         lab.needed_programs()
         kernel = lab.kernel(kernel_name).prepare()
@@ -69,7 +69,7 @@ def boot(kernel_name, script, folder, guestfwd=(), timeout=240, **config):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     agent_config(folder, **config)
-    result = lab.boot(kernel, GUEST.replace("@BIN@", str(BIN)) + script, folder, timeout, guestfwd=guestfwd)
+    result = lab.boot(kernel, GUEST.replace("@BIN@", str(BIN)) + script, folder, timeout, guestfwd=guestfwd, extra=extra)
     SECONDS.append((kernel.name, folder.name, result.seconds))
     assert result.status == "0", f"guest ended with {result.status}\n{result.log}"
     return Run(result)

@@ -269,8 +269,9 @@ class Result:
         return path.read_text(errors="replace") if path.exists() else (self.out / "console").read_text(errors="replace")[-4000:]
 
 
-def boot(kernel, script, out, timeout=240, memory=1024, guestfwd=()):
-    """Boots, runs `script` (text), powers off. guestfwd: [(guest port on 10.0.2.100, host port on loopback)]."""
+def boot(kernel, script, out, timeout=240, memory=1024, guestfwd=(), extra=()):
+    """Boots, runs `script` (text), powers off. guestfwd: [(guest port on 10.0.2.100, host port on loopback)].
+    extra: further arguments of QEMU."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "script").write_text(script)
@@ -285,6 +286,7 @@ def boot(kernel, script, out, timeout=240, memory=1024, guestfwd=()):
                *share(0, "/", "hostroot", ",readonly=on,multidevs=remap"), *share(1, kernel.modules, "mods", ",readonly=on"), *share(2, out, "out", "")]
     if guestfwd:
         command += ["-netdev", f"user,id=n0,restrict=on{forwards}", "-device", "virtio-net-pci,netdev=n0,romfile="]
+    command += extra
     started = time.monotonic()
     with open(out / "console", "wb") as console, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as guest:
         while True:

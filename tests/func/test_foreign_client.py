@@ -110,10 +110,10 @@ def test_health_and_reflection(running):
 def test_tls_1_2_is_refused(running):
     files = running.operator_files
     done = subprocess.run(["openssl", "s_client", "-connect", running.grpc, "-tls1_2", "-CAfile", files["ca_file"], "-cert", files["certificate_file"],
-                           "-key", files["key_file"], "-alpn", "h2"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+                           "-key", files["key_file"], "-alpn", "h2"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=30)
     assert "Cipher is (NONE)" in done.stdout
     done = subprocess.run(["openssl", "s_client", "-connect", running.grpc, "-CAfile", files["ca_file"], "-cert", files["certificate_file"],
-                           "-key", files["key_file"], "-alpn", "h2"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+                           "-key", files["key_file"], "-alpn", "h2"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=30)
     assert "TLSv1.3" in done.stdout
 
 

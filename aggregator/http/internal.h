@@ -44,7 +44,7 @@ struct request {
 	struct arena *arena;
 	void *hosts; /* Pathbell__V1__Host *, from the arena */
 	size_t n_hosts;
-	bool more;
+	bool more, has_head;
 };
 
 /* libmicrohttpd's callbacks. */

@@ -374,6 +374,11 @@ enum MHD_Result request_on_access(void *cls, struct MHD_Connection *connection, 
 
 	if (!request)
 		return MHD_NO; /* no memory */
+	if (!request->has_head) {
+		/* An answer to the head alone would end the connection after it. */
+		request->has_head = true;
+		return MHD_YES;
+	}
 	if (*upload_data_size != 0) {
 		*upload_data_size = 0; /* nothing here takes a body */
 		return MHD_YES;

@@ -24,7 +24,7 @@ TOOLS = ["busybox-static", "dmsetup", "kmod"]
 # What the root over 9p needs before it can be mounted.
 BOOT_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_net"]
 MODULES = ["scsi_debug", "sd_mod", "loop", "crc32c_generic", "null_blk", "dm-mod", "dm-multipath", "dm-round-robin", "dm-service-time",
-           "scsi_dh_alua", "nvme-tcp", "nvme-loop", "nvmet-tcp", "cuse", "fuse"]
+           "scsi_dh_alua", "nvme-tcp", "nvme-loop", "nvmet-tcp", "nvme-fc", "nvmet-fc", "nvme-fcloop", "cuse", "fuse"]
 
 
 class Unavailable(Exception):

@@ -59,6 +59,7 @@ struct pipeline {
 	struct pipeline_own own[PIPELINE_MAX_OWN];
 	size_t n_own;
 	uint64_t gap_count, gap_next_ns;
+	struct latency latency;
 	uint8_t buffer[CODEC_EVENT_MAX];
 };
 
@@ -262,6 +263,7 @@ void pipeline_on_acked(struct pipeline *pipeline, const uint8_t epoch[16], uint6
 	struct spool_stats stats;
 	bool delivered;
 
+	latency_acked(&pipeline->latency, epoch, seq, clock_monotonic_ns());
 	if (!pipeline->n_tickets || !pipeline->spool)
 		return;
 	spool_stats(pipeline->spool, &stats);
@@ -282,6 +284,14 @@ void pipeline_on_acked(struct pipeline *pipeline, const uint8_t epoch[16], uint6
 		pipeline->options.delivered(pipeline->options.data, ticket.ops, ticket.ticket,
 					    delivered);
 	}
+}
+
+static void pipeline_watch_latency(struct pipeline *pipeline, uint64_t seq)
+{
+	struct spool_stats stats;
+
+	spool_stats(pipeline->spool, &stats);
+	latency_begin(&pipeline->latency, stats.epoch, seq, clock_monotonic_ns());
 }
 
 uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell__V1__Event *event,
@@ -323,6 +333,8 @@ uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell_
 	}
 	counter_add(&pipeline->counters.captured, 1);
 	counter_add(&pipeline->counters.appended, 1);
+	if (latency_is_idle(&pipeline->latency))
+		pipeline_watch_latency(pipeline, seq);
 	if (ops->delivered)
 		pipeline_keep_ticket(pipeline, ops, seq);
 	return pipeline->next_ticket++;
@@ -336,6 +348,11 @@ bool pipeline_on_room(struct pipeline *pipeline)
 		pipeline_drop_own(pipeline);
 	}
 	return !pipeline->tickets_full || pipeline->n_tickets < PIPELINE_MAX_TICKETS;
+}
+
+const struct latency *pipeline_latency(const struct pipeline *pipeline)
+{
+	return &pipeline->latency;
 }
 
 const struct pipeline_counters *pipeline_counters(const struct pipeline *pipeline)

@@ -6,6 +6,7 @@
 
 #include "agent/announce.h"
 #include "agent/filter.h"
+#include "agent/latency.h"
 #include "agent/spool/spool.h"
 #include "collectors/guard.h"
 #include "core/counter.h"
@@ -52,5 +53,6 @@ struct announcer pipeline_announcer(struct pipeline *pipeline);
 bool pipeline_on_room(struct pipeline *pipeline);
 void pipeline_on_acked(struct pipeline *pipeline, const uint8_t epoch[16], uint64_t seq);
 
+const struct latency *pipeline_latency(const struct pipeline *pipeline);
 const struct pipeline_counters *pipeline_counters(const struct pipeline *pipeline);
 const struct filter *pipeline_filter(const struct pipeline *pipeline);

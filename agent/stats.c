@@ -159,6 +159,25 @@ static void stats_add_forwarder(struct stats_list *list, const struct agent *age
 		  "pathbell_forwarder_certificate_not_after_unix_nanoseconds");
 }
 
+/* Prometheus counts buckets from the smallest on, each with all below it. */
+static void stats_add_latency(struct stats_list *list, const struct agent *agent)
+{
+	static const char help[] = "Samples of the time from capture to the aggregator's ack.";
+	const struct latency *latency = pipeline_latency(agent->pipeline);
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < LATENCY_N_EDGES; i++) {
+		count += latency->counts[i];
+		stats_add(list, count, "", help,
+			  "pathbell_capture_to_ack_seconds_bucket{le=\"%g\"}",
+			  (double)latency_edges[i] / 1e9);
+	}
+	stats_add(list, latency->samples, "", help,
+		  "pathbell_capture_to_ack_seconds_bucket{le=\"+Inf\"}");
+	stats_add(list, latency->sum_ns, "nanoseconds", "Sum of those samples.",
+		  "pathbell_capture_to_ack_nanoseconds_total");
+}
+
 static void stats_add_commands(struct stats_list *list, const struct agent *agent)
 {
 	const struct commands_counters *counters;
@@ -210,6 +229,7 @@ size_t stats_collect(struct agent *agent, struct stats_row *ret_rows, size_t max
 	stats_add_collectors(&list, agent);
 	stats_add_spool(&list, agent);
 	stats_add_forwarder(&list, agent);
+	stats_add_latency(&list, agent);
 	stats_add_commands(&list, agent);
 	topology_stats(agent->topology, &topology);
 	stats_add(&list, topology.n_devices, "", "Devices whose identity is remembered.",

@@ -7,6 +7,7 @@
 #include "collectors/bell.h"
 #include "collectors/block/decode.h"
 #include "collectors/block/merge.h"
+#include "collectors/handlers/choose.h"
 #include "collectors/topology/topology.h"
 #include "collectors/tracefs/instance.h"
 #include "core/clock.h"
@@ -116,6 +117,7 @@ static void block_publish(struct block_collector *block, const struct merge_repo
 	Pathbell__V1__Event event = PATHBELL__V1__EVENT__INIT;
 	Pathbell__V1__Source source = PATHBELL__V1__SOURCE__INIT;
 	Pathbell__V1__Subject subject;
+	Pathbell__V1__ErrorVerdict verdict;
 	Pathbell__V1__BlockError error;
 
 	block_describe(record, &error);
@@ -127,6 +129,9 @@ static void block_publish(struct block_collector *block, const struct merge_repo
 		event.extra = extra;
 		event.n_extra = 1;
 	}
+	choose_judge_errno(topology_sysfs_path(block->ctx->topology), &subject, record->error,
+			   &verdict);
+	error.verdict = &verdict;
 	source.interface = (char *)block->interface;
 	source.cpu = (uint32_t)report->cpu + 1;
 	event.kind = PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_BLOCK_ERROR;

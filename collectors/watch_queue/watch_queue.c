@@ -6,6 +6,7 @@
 
 #include "collectors/bell.h"
 #include "collectors/block/merge.h"
+#include "collectors/handlers/choose.h"
 #include "collectors/topology/topology.h"
 #include "collectors/watch_queue/devices.h"
 #include "collectors/watch_queue/filter.h"
@@ -74,6 +75,7 @@ static bool watch_queue_publish_block(struct watch_queue *queue, const struct me
 {
 	Pathbell__V1__Event event = PATHBELL__V1__EVENT__INIT;
 	Pathbell__V1__Source source = PATHBELL__V1__SOURCE__INIT;
+	Pathbell__V1__ErrorVerdict verdict;
 	Pathbell__V1__Subject subject;
 	Pathbell__V1__BlockError error;
 
@@ -81,6 +83,9 @@ static bool watch_queue_publish_block(struct watch_queue *queue, const struct me
 	error.via_watch_queue = true;
 	topology_fill_subject(queue->ctx->topology, report->record.major, report->record.minor,
 			      &subject);
+	choose_judge_errno(topology_sysfs_path(queue->ctx->topology), &subject,
+			   report->record.error, &verdict);
+	error.verdict = &verdict;
 	source.interface =
 		(char *)(queue->ring.fd >= 0 ? queue->ring_source.interface : queue->pipe_source.interface);
 	event.kind = PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_BLOCK_ERROR;

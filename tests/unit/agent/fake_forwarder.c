@@ -24,6 +24,7 @@
  *never says anything fake-slow	grants credit for one small batch after the other fake-flood
  *sends commands as fast as it can fake-early	sends ACK before HELLO
  *	fake-stubborn	does not stop when it is told to
+ *	fake-blank	names no resume points
  *	fake-ahead	claims to have more than was ever sent
  * What happens to it is appended to the file CONFIG.ca_file, one line each.
  */
@@ -100,7 +101,7 @@ static void fake_session_up(const struct frame_epochs *epochs)
 	session->credit_bytes = fake.credit_bytes;
 	session->credit_records = fake.credit_records;
 	session->max_batch_records = 8192;
-	session->n_resume = epochs->n_epochs;
+	session->n_resume = fake_is("fake-blank") ? 0 : epochs->n_epochs;
 	for (size_t i = 0; i < epochs->n_epochs; i++) {
 		memcpy(session->resume[i].epoch, epochs->epochs[i].epoch, 16);
 		session->resume[i].seq = epochs->epochs[i].first_unacked_seq

@@ -199,7 +199,7 @@ static bool replayed(void *data)
 static void reload_applies_or_changes_nothing(void **state)
 {
 	static const char *const bad[] = { "log_level: loud\n", "uplink: {enabled: true}\n",
-					   "state_dir: /elsewhere\n" };
+					   "control: {socket: /elsewhere}\n" };
 	struct bench *bench = *state;
 	struct agent *agent = &bench->agent;
 	Pathbell__V1__LocalResponse *response;

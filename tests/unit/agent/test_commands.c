@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -30,6 +31,7 @@ struct bench {
 	unsigned receipts, resyncs;
 	bool reconnected, hang;
 	const char *program;
+	uint64_t journal_bytes;
 };
 
 static char *all_verbs[] = { (char *)"probe", (char *)"resync", (char *)"uplink.reconnect" };
@@ -392,6 +394,23 @@ static void crash_after_start_is_resolved(void **state)
 	assert_false(support_has(&bench->events, "INDETERMINATE"));
 }
 
+static uint64_t size_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return (uint64_t)st.st_size;
+}
+
+static bool has_grown(void *data)
+{
+	struct bench *bench = data;
+	struct journal_stats stats;
+
+	commands_journal_stats(bench->commands, &stats);
+	return stats.bytes > bench->journal_bytes;
+}
+
 static void untold_results_are_told_again(void **state)
 {
 	struct bench *bench = *state;
@@ -404,9 +423,17 @@ static void untold_results_are_told_again(void **state)
 	bench->commands = commands_close(bench->commands);
 	bench->events.hold_sync = false;
 	forget_events(bench);
+	bench->journal_bytes = size_of(support_path(bench->dir, "journal"));
 	open_commands(bench, false);
 	assert_true(
 		support_has(&bench->events, "command.finished FAILED - no device fits nothing"));
+
+	/* now durable in the spool: it is not told a third time */
+	assert_true(support_run(has_grown, bench));
+	bench->commands = commands_close(bench->commands);
+	forget_events(bench);
+	open_commands(bench, false);
+	assert_int_equal(bench->events.n, 0);
 }
 
 static void lost_journal_holds(void **state)

@@ -174,6 +174,7 @@ static uint64_t check_batches(struct bench *bench)
 	uint64_t next = 1;
 
 	assert_non_null(text);
+	assert_null(strstr(text, "beyond"));
 	while ((line = strsep(&rest, "\n"))) {
 		unsigned long long first;
 		unsigned count;
@@ -183,7 +184,6 @@ static uint64_t check_batches(struct bench *bench)
 		assert_int_equal(first, next);
 		next += count;
 	}
-	assert_null(strstr(text, "beyond"));
 	free(text);
 	return next - 1;
 }
@@ -336,7 +336,8 @@ static void a_killed_one_loses_nothing(void **state)
 	struct bench *bench = *state;
 	uint64_t captured = 0;
 
-	start(bench, "fake-ok");
+	/* it names no resume points: what was sent and not acked must come again by itself */
+	start(bench, "fake-blank");
 	for (unsigned i = 0; i < 3; i++) {
 		assert_true(support_run(is_up, bench));
 		append(bench, 1000);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "aggregator/store/records.h"
+#include "aggregator/store/writes.h"
 #include "core/errmsg.h"
 
 /*

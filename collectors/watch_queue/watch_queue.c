@@ -199,33 +199,38 @@ static int watch_queue_drain_pipe(struct watch_queue *queue, unsigned *budget)
 	return COLLECTOR_E_MORE;
 }
 
+/* What the ring says besides records. False: no room in the pipeline. */
+static bool watch_queue_on_ring_fault(struct watch_queue *queue, int fault, const struct note *note)
+{
+	if (fault == RING_E_LOSS) {
+		queue->ctx->lost(queue->ctx, "loss_record", 0, true, -1);
+		return true;
+	}
+	if (watch_queue_on_garbage(queue, &queue->ring_source, note))
+		return true;
+	/* The ring has gone on already: without the bytes, the gap tells alone. */
+	queue->ctx->lost(queue->ctx, "decode", 0, true, -1);
+	return false;
+}
+
 static int watch_queue_drain_ring(struct watch_queue *queue, unsigned *budget)
 {
 	struct watch_queue_source *source = &queue->ring_source;
 	struct note note;
 
-	while (*budget > 0) {
+	for (; *budget > 0; --*budget) {
 		int r = ring_peek(&queue->ring, &note);
 
 		if (r == RING_E_EMPTY)
 			return 0;
-		--*budget;
-		if (r == RING_E_LOSS) {
-			queue->ctx->lost(queue->ctx, "loss_record", 0, true, -1);
-			continue;
-		}
-		if (r == RING_E_CORRUPT) {
-			/* The ring has gone on already: where there is no room for the bytes, the
-			 * gap tells alone. */
-			if (!watch_queue_on_garbage(queue, source, &note)) {
-				queue->ctx->lost(queue->ctx, "decode", 0, true, -1);
-				return COLLECTOR_E_MORE;
-			}
+		if (r != 0) {
+			if (!watch_queue_on_ring_fault(queue, r, &note))
+				break;
 			continue;
 		}
 		source->held = !watch_queue_on_note(queue, source, &note);
 		if (source->held)
-			return COLLECTOR_E_MORE;
+			break;
 		ring_advance(&queue->ring, &note);
 	}
 	return COLLECTOR_E_MORE;

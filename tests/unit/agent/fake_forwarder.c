@@ -24,7 +24,7 @@
  *never says anything fake-slow	grants credit for one small batch after the other fake-flood
  *sends commands as fast as it can fake-early	sends ACK before HELLO
  *	fake-stubborn	does not stop when it is told to
- *	fake-blank	names no resume points
+ *	fake-blank	names no resume points, and ends after the first batch of its first life
  *	fake-ahead	claims to have more than was ever sent
  * What happens to it is appended to the file CONFIG.ca_file, one line each.
  */
@@ -145,13 +145,24 @@ static void fake_take_config(const struct frame_config *config)
 		fake_want_session();
 }
 
+/* The first one leaves a mark for those that follow. */
+static bool fake_is_first_life(void)
+{
+	int fd = open(fake.command, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return false;
+	fd_close(fd);
+	return true;
+}
+
 static void fake_take_batch(const struct frame_batch *batch)
 {
 	struct frame ack = { .type = FRAME_ACK, .ack = { .level = 2 } };
 	struct frame credit = { .type = FRAME_CREDIT };
 
 	fake_log("batch %llu %u\n", (unsigned long long)batch->first_seq, batch->count);
-	if (fake_is("fake-die"))
+	if (fake_is("fake-die") || (fake_is("fake-blank") && fake_is_first_life()))
 		exit(5);
 	fake.got_bytes += batch->events_size;
 	if (fake.got_bytes > fake.credit_bytes)

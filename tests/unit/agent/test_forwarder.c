@@ -331,13 +331,30 @@ static void kills_what_does_not_stop(void **state)
 	assert_true(support_run(has_stopped, bench));
 }
 
+/* No resume points, and a first life that ended before its ack: what was sent comes again by
+ * itself. */
+static void what_was_not_acked_is_sent_again(void **state)
+{
+	struct bench *bench = *state;
+	char *text;
+
+	append(bench, 50);
+	start(bench, "fake-blank");
+	assert_true(support_run(is_all_acked, bench));
+	assert_int_equal(bench->status.cursor.acked, 50);
+	assert_int_equal(bench->status.restarts, 1);
+	text = support_read(support_path(bench->dir, "log"));
+	assert_non_null(text);
+	assert_non_null(strstr(strstr(text, "batch 1 ") + 1, "batch 1 "));
+	free(text);
+}
+
 static void a_killed_one_loses_nothing(void **state)
 {
 	struct bench *bench = *state;
 	uint64_t captured = 0;
 
-	/* it names no resume points: what was sent and not acked must come again by itself */
-	start(bench, "fake-blank");
+	start(bench, "fake-ok");
 	for (unsigned i = 0; i < 3; i++) {
 		assert_true(support_run(is_up, bench));
 		append(bench, 1000);
@@ -365,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_receiver_ahead_forces_a_new_epoch, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(kills_what_does_not_stop, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_not_acked_is_sent_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_killed_one_loses_nothing, setup, teardown),
 	};
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "core/clock.h"
 #include "core/id.h"
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "core/crc32c.h"
 #include "pathbell/v1/ingest.pb-c.h"
 #include "proto/codec.h"

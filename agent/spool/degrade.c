@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "agent/spool/disk.h"
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "core/log.h"
 
 bool degrade_is_hung(const struct spool *spool)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "core/clock.h"
 #include "pathbell/v1/ingest.pb-c.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "core/fd.h"
 #include "core/id.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "pathbell/v1/ingest.pb-c.h"
 
 static bool memory_is_durable(const struct slab *slab)

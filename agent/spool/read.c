@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "pathbell/v1/ingest.pb-c.h"
 
 void read_forget(struct spool *spool)

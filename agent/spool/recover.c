@@ -287,7 +287,9 @@ static int recover_read_all(struct recover *recover)
 		r = recover_from_slot(recover);
 	if (r == 0)
 		r = recover_make_epochs(recover);
-	for (size_t i = 0; r == 0 && i < recover->n_files; i++)
+	/* Newest first: what they know to be durable lets the seals of the older ones be believed.
+	 */
+	for (size_t i = recover->n_files; r == 0 && i-- > 0;)
 		r = recover_load(recover, &recover->files[i]);
 	return r;
 }
@@ -302,10 +304,12 @@ static int recover_rounds(struct recover *recover)
 		recover->cut = false;
 		for (size_t i = 0; r >= 0 && i < spool->n_epochs; i++) {
 			struct epoch *epoch = spool->epochs[i];
-			uint64_t offered = recover_offered(recover, epoch);
+			uint64_t sure = recover_offered(recover, epoch);
 
-			if (offered > epoch->durable)
-				epoch->durable = offered < epoch->tail ? offered : epoch->durable;
+			if (sure > epoch->tail)
+				sure = epoch->tail;
+			if (sure > epoch->durable)
+				epoch->durable = sure;
 			r = recover_cut_holes(recover, epoch);
 			recover->cut = recover->cut || r != 0;
 		}

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 
 /* What recovery knows while it works; shared by recover.c and recover_file.c. */
 struct recover_file {

@@ -300,6 +300,18 @@ static struct epoch *recover_file_epoch(struct recover *recover, int fd,
 	return NULL;
 }
 
+/*
+ * A seal above what is known to be durable may have reached the disk before the records in front of
+ * it: then they are looked at.
+ */
+static bool recover_believes(struct epoch *epoch, const struct layout_seal *seal)
+{
+	if (seal->durable > epoch->durable && seal->durable < seal->last_seq)
+		epoch->durable = seal->durable;
+	return seal->last_seq <= epoch->durable && seal->first_seq >= epoch->map.base &&
+	       seal->last_seq - seal->first_seq < UINT32_MAX / 2;
+}
+
 static int recover_load_records(struct recover *recover, struct segment *segment, int fd,
 				const struct recover_file *file)
 {
@@ -311,8 +323,7 @@ static int recover_load_records(struct recover *recover, struct segment *segment
 	int r;
 
 	r = scan_seal(fd, file->size, segment->epoch->seed, &seal, &buffer);
-	if (r == 0 && seal.last_seq - seal.first_seq < UINT32_MAX / 2 &&
-	    seal.first_seq >= segment->epoch->map.base) {
+	if (r == 0 && recover_believes(segment->epoch, &seal)) {
 		r = recover_take_seal(segment, &seal);
 		free(buffer);
 		return r == -ERANGE ? 0 : r;

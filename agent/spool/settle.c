@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "core/id.h"
 #include "pathbell/v1/ingest.pb-c.h"
 

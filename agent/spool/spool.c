@@ -44,7 +44,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/spool/internal.h"
+#include "agent/spool/parts.h"
 #include "core/clock.h"
 #include "core/fd.h"
 #include "core/file.h"

@@ -180,7 +180,7 @@ int writer_start(struct writer **ret_writer, const int dirfds[WRITER_N_DIRS], st
 	r = writer->files != NULL ? writer_start_thread(writer) : -ENOMEM;
 	if (r < 0) {
 		writer->files = writer_files_free(writer->files);
-		writer_unref(writer);
+		atomic_store(&writer->refs, 1); /* there is no thread */
 		writer_unref(writer);
 		return r;
 	}

@@ -406,6 +406,67 @@ static void test_torn_tail(void **state)
 	fixture_deinit(&f);
 }
 
+static void body_offer_and_die(void *data)
+{
+	struct fixture *f = data;
+
+	fixture_open(f);
+	fixture_append(f, 12, SPOOL_LANE_BULK, 100);
+	fixture_append(f, 8, SPOOL_LANE_IMPORTANT, 100);
+	fixture_sync(f);
+	fixture_drain(f, false);
+	_exit(DIED);
+}
+
+/* Damage in what was offered is one tombstone, also in the last group before a crash. */
+static void test_damage_and_crash(void **state)
+{
+	struct fixture_drained drained;
+	struct names names;
+	struct fixture f;
+	off_t record = 48 + 104;
+
+	for (unsigned i = 0; i < 12; i++) {
+		fixture_init(&f);
+		assert_int_equal(fixture_fork(body_offer_and_die, &f), DIED);
+		list(f.main, "-bulk.seg", &names);
+		flip(f.main, names.name[0], 512 + i * record + 60, 3);
+		fixture_open(&f);
+		drained = fixture_drain(&f, true);
+		assert_int_equal(drained.records, 19);
+		assert_int_equal(drained.gone_by_reason[CORRUPT], 1);
+		fixture_deinit(&f);
+	}
+}
+
+/* After a power cut the seal may be there and records before it not: nothing above the hole was
+ * promised. */
+static void test_seal_without_its_records(void **state)
+{
+	static const uint8_t zeros[104 + 48];
+	struct fixture_drained drained;
+	struct names names;
+	struct fixture f;
+	int fd;
+
+	make_small(&f);
+	list(f.main, "-bulk.seg", &names);
+	fd = open_in(f.main, names.name[0], O_WRONLY);
+	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 512 + 5 * (off_t)sizeof(zeros)),
+			 sizeof(zeros));
+	close(fd);
+	/* As the state was before the stop, and in another boot. */
+	fd = open_in(f.main, SLOT_FILE, O_WRONLY | O_TRUNC);
+	close(fd);
+	assert_int_equal(unlink(f.live), 0);
+	fixture_open(&f);
+	drained = fixture_drain(&f, true);
+	assert_int_equal(drained.records, 5);
+	assert_int_equal(drained.gone, 0);
+	assert_int_equal(spool_source_cursor(f.spool, 1), 5);
+	fixture_deinit(&f);
+}
+
 static void test_two_agents(void **state)
 {
 	struct fixture f, g;
@@ -433,6 +494,8 @@ int main(void)
 		cmocka_unit_test(test_missing_truncated_and_foreign_files),
 		cmocka_unit_test(test_truncated_segment),
 		cmocka_unit_test(test_torn_tail),
+		cmocka_unit_test(test_damage_and_crash),
+		cmocka_unit_test(test_seal_without_its_records),
 		cmocka_unit_test(test_two_agents),
 	};
 

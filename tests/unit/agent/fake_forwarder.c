@@ -81,7 +81,7 @@ static void fake_send_command(void)
 	_cleanup_free_ char *envelope = NULL;
 	size_t size;
 
-	if (!*fake.command || file_read(fake.command, 131072, &envelope, &size))
+	if (!*fake.command || file_read(fake.command, 131072, &envelope, &size) || !size)
 		return;
 	frame.command.envelope = (uint8_t *)envelope;
 	frame.command.envelope_size = size;

@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (capi_event_decode(data + 1, size - 1, big, &event) < 0)
 		return 0;
 	capi_event_describe(&event, &afu);
-	if (afu.driver_data.len > size || pathbell__v1__capi_afu_event__get_packed_size(&afu) == 0)
+	if (afu.driver_data.len > size ||
+	    pathbell__v1__capi_afu_event__get_packed_size(&afu) > 2 * size + 64)
 		abort();
 	if (capi_event_tell(&event, data[0] >> 1, big, &text) &&
 	    memchr(text.value, '\0', sizeof(text.value)) == NULL)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collectors/handlers/handlers.h"
 #include "collectors/topology/topology.h"
 #include "core/utf8.h"
 
@@ -57,6 +58,14 @@ static bool publish_is_path_fault(Pathbell__V1__EventKind kind)
 	return kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_PATH_FAILED ||
 	       kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_PATH_REINSTATED ||
 	       kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_PATH_REMOVED;
+}
+
+/* A path that failed, or whose device is gone; not one that left a table. */
+static bool publish_is_new_fault(const struct map_change *change)
+{
+	return change->kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_PATH_FAILED ||
+	       (change->kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_PATH_REMOVED &&
+		change->severity == PATHBELL__V1__SEVERITY__SEVERITY_ERROR);
 }
 
 /* The same for both twins. */
@@ -136,6 +145,35 @@ static void publish_groups(struct publish_groups *all, const struct map *map,
 	event->n_groups = map->n_groups;
 }
 
+/*
+ * The kernel does not say which error failed the path, only that the path is at fault
+ * (blk_path_error, include/linux/blk_types.h, Linux 6.12); of a removed device the error is known,
+ * DID_NO_CONNECT (include/scsi/scsi_status.h). The map's handler judges, else that of the device's
+ * kind.
+ */
+#define PUBLISH_DID_NO_CONNECT 0x01
+
+static void publish_verdict(const struct map_change *change, const char *path,
+			    Pathbell__V1__ErrorVerdict *ret_verdict)
+{
+	bool removed = change->kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_PATH_REMOVED;
+	struct handler_error error = { .source = removed ? HANDLER_FROM_STATUS : HANDLER_FROM_ERRNO,
+				       .host_byte = removed ? PUBLISH_DID_NO_CONNECT : 0,
+				       .error = removed ? 0 : -EIO };
+	const char *name = strncmp(path, "nvme", 4) == 0 ? "nvme" : "scsi";
+	const struct handler_type *type;
+	struct handler_verdict verdict;
+
+	type = handlers_builtin(change->map->handler[0] != '\0' ? change->map->handler : name);
+	type->error(&error, &verdict);
+	pathbell__v1__error_verdict__init(ret_verdict);
+	ret_verdict->handler = (char *)type->name;
+	ret_verdict->fail_path = (verdict.flags & HANDLER_FAIL_PATH) != 0;
+	ret_verdict->bypass_group = (verdict.flags & HANDLER_BYPASS_PG) != 0;
+	ret_verdict->error_io = (verdict.flags & HANDLER_ERROR_IO) != 0;
+	ret_verdict->reason = (char *)verdict.reason;
+}
+
 static void publish_payload(const struct map_change *change, Pathbell__V1__MultipathEvent *out)
 {
 	const struct map *map = change->map;
@@ -194,6 +232,7 @@ int publish_change(struct collector_ctx *ctx, const struct map_change *change)
 	char name[PUBLISH_TEXT_SIZE], uuid[PUBLISH_TEXT_SIZE];
 	struct publish_path_text path = { .name = "" };
 	Pathbell__V1__MultipathEvent payload;
+	Pathbell__V1__ErrorVerdict verdict;
 	struct publish_groups *all = NULL;
 
 	publish_payload(change, &payload);
@@ -204,6 +243,10 @@ int publish_change(struct collector_ctx *ctx, const struct map_change *change)
 	if (change->has_path)
 		publish_path_text(ctx->topology, change->path_major, change->path_minor, &path);
 	payload.path = path.name;
+	if (publish_is_new_fault(change)) {
+		publish_verdict(change, path.name, &verdict);
+		payload.verdict = &verdict;
+	}
 	if (change->kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_MULTIPATH_MAP_STATE) {
 		all = malloc(sizeof(*all));
 		if (all == NULL)

@@ -25,6 +25,8 @@
  * too the oldest goes, counted.
  * - Larger than CODEC_EVENT_MAX: the raw record and the extra fields go first; an event that is
  * still too large is refused, counted, and a collector.gap says so.
+ * - More events under way than tickets, as when no forwarder is up for long: they are captured all
+ * the same, and their collector is not told of their delivery, counted.
  */
 #define PIPELINE_MAX_TICKETS 4096
 #define PIPELINE_MAX_OWN     64
@@ -55,7 +57,6 @@ struct pipeline {
 	size_t first_ticket, n_tickets;
 	uint64_t next_ticket;
 	uint64_t tombstoned; /* at the last settlement */
-	bool tickets_full;
 	struct pipeline_own own[PIPELINE_MAX_OWN];
 	size_t n_own;
 	uint64_t gap_count, gap_next_ns;
@@ -240,8 +241,7 @@ static bool pipeline_has_ticket_room(struct pipeline *pipeline)
 {
 	if (!pipeline->tickets)
 		pipeline->tickets = calloc(PIPELINE_MAX_TICKETS, sizeof(*pipeline->tickets));
-	pipeline->tickets_full = !pipeline->tickets || pipeline->n_tickets == PIPELINE_MAX_TICKETS;
-	return !pipeline->tickets_full;
+	return pipeline->tickets && pipeline->n_tickets < PIPELINE_MAX_TICKETS;
 }
 
 static void pipeline_keep_ticket(struct pipeline *pipeline, const struct collector_ops *ops,
@@ -303,8 +303,7 @@ uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell_
 	uint64_t seq;
 	int r;
 
-	if (!pipeline->spool || pipeline->n_own ||
-	    (ops->delivered && !pipeline_has_ticket_room(pipeline))) {
+	if (!pipeline->spool || pipeline->n_own) {
 		counter_add(&pipeline->counters.full, 1);
 		*ret_full = true;
 		return 0;
@@ -335,8 +334,10 @@ uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell_
 	counter_add(&pipeline->counters.appended, 1);
 	if (latency_is_idle(&pipeline->latency))
 		pipeline_watch_latency(pipeline, seq);
-	if (ops->delivered)
+	if (ops->delivered && pipeline_has_ticket_room(pipeline))
 		pipeline_keep_ticket(pipeline, ops, seq);
+	else if (ops->delivered)
+		counter_add(&pipeline->counters.untold, 1);
 	return pipeline->next_ticket++;
 }
 
@@ -347,7 +348,7 @@ bool pipeline_on_room(struct pipeline *pipeline)
 			return false;
 		pipeline_drop_own(pipeline);
 	}
-	return !pipeline->tickets_full || pipeline->n_tickets < PIPELINE_MAX_TICKETS;
+	return true;
 }
 
 const struct latency *pipeline_latency(const struct pipeline *pipeline)

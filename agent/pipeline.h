@@ -26,6 +26,7 @@ struct pipeline_counters {
 	counter_value full;	   /* the spool had no room: the collector was paused */
 	counter_value own_queued;  /* own events that waited for room */
 	counter_value own_dropped; /* ... and found the queue full */
+	counter_value untold;	   /* whose collector will not be told of their delivery */
 };
 
 struct pipeline_options {

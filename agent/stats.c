@@ -64,6 +64,9 @@ static void stats_add_pipeline(struct stats_list *list, const struct agent *agen
 		  "pathbell_own_events_queued_total");
 	stats_add(list, counter_get(&counters->own_dropped), "",
 		  "Own events lost because too many waited.", "pathbell_own_events_dropped_total");
+	stats_add(list, counter_get(&counters->untold), "",
+		  "Events whose collector is not told of their delivery: too many are under way.",
+		  "pathbell_events_untold_total");
 }
 
 static void stats_add_spool(struct stats_list *list, const struct agent *agent)

@@ -256,6 +256,22 @@ static void delivery_comes_back(void **state)
 	protobuf_c_message_free_unpacked(&taken.last->base, NULL);
 }
 
+/* Nobody takes anything: capture goes on when the tickets are used up. */
+static void capture_does_not_wait_for_delivery(void **state)
+{
+	struct bench *bench = *state;
+	Pathbell__V1__Event event = make(PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_BLOCK_ERROR);
+	unsigned n = 0;
+
+	while (n < 5000) {
+		bool full = false;
+
+		n += pipeline_publish(bench->pipeline, &asking, &event, 0, &full) != 0;
+		ev_run(ev_default_loop(0), full ? EVRUN_ONCE : EVRUN_NOWAIT);
+	}
+	assert_int_equal(counter_get(&pipeline_counters(bench->pipeline)->untold), 5000 - 4096);
+}
+
 static void no_spool_is_full(void **state)
 {
 	struct bench *bench = *state;
@@ -276,6 +292,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(full_is_told_and_resumed, setup, teardown),
 		cmocka_unit_test_setup_teardown(delivery_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(capture_does_not_wait_for_delivery, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(no_spool_is_full, setup, teardown),
 	};
 

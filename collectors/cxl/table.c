@@ -57,7 +57,7 @@ const struct cxl_event *cxl_event_find(const char *name)
 const struct cxl_row cxl_rows[] = {
 	{ "memdev", CXL_STRING, AT(memdev), 0, OWN, OWN },
 	{ "device", CXL_STRING, AT(memdev), 0, AERS, PCE | PUE },
-	{ "host", CXL_STRING, AT(host_bridge), 0, OWN | AERS, OWN | AERS },
+	{ "host", CXL_STRING, AT(host_bridge), 0, OWN | PCE | PUE, OWN | PCE | PUE },
 	{ "pcidev", CXL_STRING, AT(host_bridge), 0, POIS, 0 },
 	{ "serial", CXL_U64, AT(serial), 0, OWN, OWN },
 	{ "log", CXL_LOG, AT(log), 0, RECS | OVER, RECS | OVER },

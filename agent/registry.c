@@ -7,7 +7,9 @@
 #include "collectors/cxl/capi.h"
 #include "collectors/cxl/cxl.h"
 #include "collectors/multipath/multipath.h"
+#include "collectors/nvme/nvme.h"
 #include "collectors/replay/replay.h"
+#include "collectors/scsi/scsi.h"
 #include "collectors/watch_queue/watch_queue.h"
 
 const struct collector_ops *const registry[] = {
@@ -18,6 +20,8 @@ const struct collector_ops *const registry[] = {
 	&multipath_collector,
 	&cxl_collector,
 	&capi_collector,
+	&nvme_collector,
+	&scsi_collector,
 };
 const size_t registry_n = sizeof(registry) / sizeof(registry[0]);
 

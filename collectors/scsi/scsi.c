@@ -12,7 +12,7 @@
 #include "collectors/bell.h"
 #include "collectors/scsi/decode.h"
 #include "collectors/scsi/fpin.h"
-#include "collectors/scsi/tell.h"
+#include "collectors/scsi/scsi_tell.h"
 #include "collectors/topology/topology.h"
 #include "collectors/tracefs/instance.h"
 #include "collectors/uevent/uevent.h"
@@ -239,7 +239,7 @@ static int scsi_take_uevent(struct scsi_collector *scsi)
 		scsi_attach(scsi);
 	if (strcmp(uevent->subsystem, "scsi") != 0 || strcmp(uevent->action, "change") != 0)
 		return 0;
-	if (!tell_change(scsi->ctx, uevent))
+	if (!scsi_tell_change(scsi->ctx, uevent))
 		return 0;
 	scsi->uevent_held = scsi->ctx->pipeline_full;
 	return scsi->uevent_held ? SCSI_STEP_FULL : 0;
@@ -280,7 +280,7 @@ static int scsi_take_record(struct scsi_collector *scsi)
 	scsi->record_held = false;
 	if (r == SCSI_E_OTHER_EVENT)
 		return 0;
-	tell_command(scsi->ctx, raw, r == 0 ? &record : NULL, timed_out);
+	scsi_tell_command(scsi->ctx, raw, r == 0 ? &record : NULL, timed_out);
 	scsi->record_held = scsi->ctx->pipeline_full;
 	return scsi->record_held ? SCSI_STEP_FULL : 0;
 }
@@ -349,7 +349,7 @@ static int scsi_step_fpin(struct scsi_collector *scsi)
 			scsi->ctx->lost(scsi->ctx, "decode", scsi->reader.malformed, true, -1);
 		return 0;
 	}
-	tell_fpin(scsi->ctx, &scsi->fpin);
+	scsi_tell_fpin(scsi->ctx, &scsi->fpin);
 	scsi->fpin_held = scsi->ctx->pipeline_full;
 	return scsi->fpin_held ? SCSI_STEP_FULL : 0;
 }

@@ -10,8 +10,8 @@
 /* The publishing half of the collector; ctx->pipeline_full says afterwards whether it was taken. */
 
 /* @record NULL: @raw could not be decoded and travels as it is. */
-void tell_command(struct collector_ctx *ctx, const struct instance_record *raw,
-		  const struct scsi_record *record, bool timed_out);
+void scsi_tell_command(struct collector_ctx *ctx, const struct instance_record *raw,
+		       const struct scsi_record *record, bool timed_out);
 /* A change of a SCSI device; false: it says nothing of attentions or media. */
-bool tell_change(struct collector_ctx *ctx, const struct uevent *uevent);
-void tell_fpin(struct collector_ctx *ctx, const struct fpin *fpin);
+bool scsi_tell_change(struct collector_ctx *ctx, const struct uevent *uevent);
+void scsi_tell_fpin(struct collector_ctx *ctx, const struct fpin *fpin);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/scsi/tell.h"
+#include "collectors/scsi/scsi_tell.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,28 +8,28 @@
 #include "collectors/scsi/place.h"
 #include "core/clock.h"
 
-#define KIND(x)	     PATHBELL__V1__EVENT_KIND__EVENT_KIND_##x
-#define TELL_MAX_RAW 4096
+#define KIND(x)		  PATHBELL__V1__EVENT_KIND__EVENT_KIND_##x
+#define SCSI_TELL_MAX_RAW 4096
 
-static void tell_time(const struct instance_record *raw, Pathbell__V1__Event *event,
-		      Pathbell__V1__Source *source)
+static void scsi_tell_time(const struct instance_record *raw, Pathbell__V1__Event *event,
+			   Pathbell__V1__Source *source)
 {
 	source->cpu = (uint32_t)raw->cpu + 1;
 	event->time_unix_ns = raw->time_unix_ns != 0 ? raw->time_unix_ns : clock_realtime_ns();
 	event->source_clock_ns = raw->source_clock_ns;
 }
 
-static void tell_undecoded(struct collector_ctx *ctx, const struct instance_record *raw,
-			   Pathbell__V1__Event *event)
+static void scsi_tell_undecoded(struct collector_ctx *ctx, const struct instance_record *raw,
+				Pathbell__V1__Event *event)
 {
 	event->severity = PATHBELL__V1__SEVERITY__SEVERITY_ERROR;
 	event->raw.data = (uint8_t *)raw->data;
-	event->raw.len = raw->size < TELL_MAX_RAW ? raw->size : TELL_MAX_RAW;
+	event->raw.len = raw->size < SCSI_TELL_MAX_RAW ? raw->size : SCSI_TELL_MAX_RAW;
 	ctx->publish(ctx, event, 0);
 }
 
-void tell_command(struct collector_ctx *ctx, const struct instance_record *raw,
-		  const struct scsi_record *record, bool timed_out)
+void scsi_tell_command(struct collector_ctx *ctx, const struct instance_record *raw,
+		       const struct scsi_record *record, bool timed_out)
 {
 	Pathbell__V1__Event event = PATHBELL__V1__EVENT__INIT;
 	Pathbell__V1__Source source = PATHBELL__V1__SOURCE__INIT;
@@ -44,9 +44,9 @@ void tell_command(struct collector_ctx *ctx, const struct instance_record *raw,
 					      : "tracefs:scsi_dispatch_cmd_done");
 	event.source = &source;
 	event.kind = timed_out ? KIND(SCSI_COMMAND_TIMEOUT) : KIND(SCSI_COMMAND_ERROR);
-	tell_time(raw, &event, &source);
+	scsi_tell_time(raw, &event, &source);
 	if (record == NULL) {
-		tell_undecoded(ctx, raw, &event);
+		scsi_tell_undecoded(ctx, raw, &event);
 		return;
 	}
 	snprintf(address, sizeof(address), "%u:%u:%u:%u", record->host, record->channel, record->id,
@@ -65,7 +65,7 @@ void tell_command(struct collector_ctx *ctx, const struct instance_record *raw,
 	ctx->publish(ctx, &event, 0);
 }
 
-bool tell_change(struct collector_ctx *ctx, const struct uevent *uevent)
+bool scsi_tell_change(struct collector_ctx *ctx, const struct uevent *uevent)
 {
 	const char *attention = uevent_get(uevent, "SDEV_UA");
 	bool media = attention == NULL && uevent_get(uevent, "SDEV_MEDIA_CHANGE") != NULL;
@@ -98,7 +98,7 @@ bool tell_change(struct collector_ctx *ctx, const struct uevent *uevent)
 	return true;
 }
 
-void tell_fpin(struct collector_ctx *ctx, const struct fpin *fpin)
+void scsi_tell_fpin(struct collector_ctx *ctx, const struct fpin *fpin)
 {
 	Pathbell__V1__Attribute all = PATHBELL__V1__ATTRIBUTE__INIT, *extra[] = { &all };
 	Pathbell__V1__Event event = PATHBELL__V1__EVENT__INIT;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/fd.h"
@@ -37,9 +38,14 @@ static int watch_open_mounts(struct watch *watch)
 
 static int watch_open_path(struct watch *watch, const char *path)
 {
-	const unsigned mask = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_CLOSE_WRITE |
-			      IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+	/*
+	 * Not IN_CLOSE_WRITE: in /dev that would wake us for every writer of /dev/null. Writes are
+	 * watched on the path itself, where it exists.
+	 */
+	const unsigned mask =
+		IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 	char folder[PATH_MAX], *slash;
+	struct stat st;
 	int r = -ENOENT;
 
 	if (path[0] != '/' || strlen(path) >= sizeof(folder))
@@ -59,6 +65,8 @@ static int watch_open_path(struct watch *watch, const char *path)
 	}
 	if (r < 0)
 		watch_close(watch);
+	else if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		(void)inotify_add_watch(watch->fd, path, IN_CLOSE_WRITE);
 	return r;
 }
 

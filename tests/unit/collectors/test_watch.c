@@ -111,6 +111,27 @@ static void anything_in_a_folder(void **state)
 	watch_close(&watch);
 }
 
+/* /dev/null is written to all the time: only writes to the path itself count. */
+static void a_neighbour_that_is_written_to_is_not_news(void **state)
+{
+	struct watch watch;
+	char path[128];
+
+	make_file("neighbour");
+	make_file("wanted");
+	snprintf(path, sizeof(path), "%s/wanted", folder);
+	assert_int_equal(watch_open(&watch, path), 0);
+	make_file("neighbour");
+	assert_false(is_ready(&watch));
+	make_file("wanted");
+	assert_true(is_ready(&watch));
+	assert_true(watch_read(&watch));
+	watch_close(&watch);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/neighbour", folder);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +139,8 @@ int main(void)
 		cmocka_unit_test(mounts_are_quiet_until_something_is_mounted),
 		cmocka_unit_test(refuses_relative_paths),
 		cmocka_unit_test_setup_teardown(anything_in_a_folder, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_neighbour_that_is_written_to_is_not_news, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,17 @@ static int host_find(void *data, const Pathbell__V1__CommandTarget *target,
 	return 0;
 }
 
+/* A parked collector has nothing to take a snapshot of. */
+static bool host_hears(const struct guard *guard)
+{
+	struct guard_status status;
+
+	if (!guard)
+		return false;
+	guard_status(guard, &status);
+	return status.state == GUARD_UP || status.state == GUARD_BLIND;
+}
+
 static int host_resync(void *data, char *const *names, size_t n_names, size_t *ret_n,
 		       const char **ret_name)
 {
@@ -96,7 +107,7 @@ static int host_resync(void *data, char *const *names, size_t n_names, size_t *r
 
 		for (size_t k = 0; k < n_names; k++)
 			wanted = wanted || registry_find(names[k]) == (int)i;
-		if (!wanted || !agent->collectors[i].guard)
+		if (!wanted || !host_hears(agent->collectors[i].guard))
 			continue;
 		guard_snapshot(agent->collectors[i].guard);
 		n++;

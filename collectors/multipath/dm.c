@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collectors/multipath/dm.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
@@ -86,6 +87,7 @@ static int dm_call(int fd, unsigned long request, struct dm_buffer *buffer, uint
 	while (r == 0) {
 		struct dm_ioctl *head = buffer->data;
 
+		assert(head != NULL);
 		dm_prepare(head, buffer->size, flags);
 		head->dev = dev;
 		if (ioctl(fd, request, head) != 0)

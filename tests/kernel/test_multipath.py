@@ -208,3 +208,69 @@ def test_uevent_overrun(folder):
     failed, = [e for e in events if e["kind"] == "storage.path.failed"]
     assert (device(failed), failed["multipath"]["action"]) == ("8:16", "compared")
     assert paths_of(run, "failed")["8:16"] == "F"
+
+
+# Debian's daemon is not installed (it would start): unpacked beside the kernels.
+ALUA_PACKAGES = ["multipath-tools", "kpartx", "liburcu8", "udev"]
+
+ALUA_SCRIPT = PRELUDE.replace("export DM_DISABLE_UDEV=1", "").replace("add_host=3", "add_host=2").replace(" -a -b /dev/sdc", "") + r"""
+modprobe dm-multipath; modprobe dm-service-time; modprobe scsi_dh_alua
+tar -C @TOOLS@ -c . | tar -C / -x --keep-directory-symlink 2>/out/tar || exit 15
+start_agent || exit 12
+mkdir -p /run/udev
+/lib/systemd/systemd-udevd --daemon || exit 16
+udevadm trigger --action=add --subsystem-match=block --subsystem-match=scsi; udevadm settle -t 60
+printf 'defaults {\n polling_interval 1\n max_polling_interval 2\n find_multipaths no\n path_checker tur\n path_grouping_policy group_by_prio\n prio alua\n}\nblacklist {\n devnode "^(ram|loop|fd)"\n}\n' > /etc/multipath.conf
+multipathd -d -s >/out/multipathd.log 2>&1 & daemon=$!
+wait_told 1 multipath.map.added
+# the daemon's checker finds out, tells the kernel, and the kernel tells us
+echo offline > /sys/block/sdb/device/state
+wait_told 1 storage.path.failed
+echo running > /sys/block/sdb/device/state
+wait_told 1 storage.path.reinstated
+multipathd fail path sda > /out/command
+wait_told 2 storage.path.failed
+multipathd reinstate path sda >> /out/command
+wait_told 2 storage.path.reinstated
+dmsetup table > /out/table
+multipathd shutdown > /dev/null; wait $daemon
+stop_agent
+"""
+
+
+def alua_tools():
+    """A tree with multipathd and udevd, made once."""
+    tree = lab.CACHE / "multipath-tools"
+    stamp = tree / ".complete"
+    if stamp.exists():
+        return tree
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    done = subprocess.run(["apt-get", "download", "-q", *ALUA_PACKAGES], cwd=tree, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"apt-get download {' '.join(ALUA_PACKAGES)}: {done.stderr.strip().splitlines()[-1:]}")
+    for deb in tree.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", str(deb), str(tree)], check=True)
+        deb.unlink()
+    for part in ("usr/share", "lib/udev/hwdb.d"):
+        shutil.rmtree(tree / part, ignore_errors=True)
+    stamp.write_text("")
+    return tree
+
+
+def test_dm_alua(folder):
+    try:
+        lab.needed_programs()
+    except lab.Unavailable as reason:
+        pytest.skip(str(reason))
+    run = boot("debian-6.12", ALUA_SCRIPT.replace("@TOOLS@", str(alua_tools())), folder / "dm-alua")
+    events = run.events()
+    paths = [(e["kind"], device(e)) for e in events if e["kind"] in ("storage.path.failed", "storage.path.reinstated")]
+    assert paths == [("storage.path.failed", "8:16"), ("storage.path.reinstated", "8:16"), ("storage.path.failed", "8:0"), ("storage.path.reinstated", "8:0")]
+    failed = next(e for e in events if e["kind"] == "storage.path.failed")
+    assert re.fullmatch(r"uuid:mpath-3[0-9a-f]+", failed["subject"]["id"])
+    assert failed["multipath"]["handler"] == "alua"
+    assert failed["multipath"]["verdict"]["handler"] == "alua" and failed["multipath"]["verdict"]["fail_path"]
+    assert " 1 alua 2 " in run.file("table"), "two groups, by the priorities that ALUA gives"
+    assert "8:16" in run.file("multipathd.log")
+    assert [e for e in events if e["kind"] == "collector.gap"] == []

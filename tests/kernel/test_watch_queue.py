@@ -52,11 +52,11 @@ until_true 20 is_up && watched 3 || exit 12
 # the collector of dead keys takes them some time later, and the watches with them
 echo 0 > /proc/sys/kernel/keys/gc_delay
 until_true 60 gone $(serial_of invalidated) || exit 14
-until_true 60 column watch_queue events 9 || exit 15
+until_true 6 column watch_queue events 9 || exit 15
 "$bin/wq_keys" again > /out/again || exit 16
 until_true 20 watched 4 || exit 17
 "$bin/wq_keys" update >> /out/again || exit 18
-until_true 20 column watch_queue events 11 || exit 19
+until_true 3 column watch_queue events 11 || exit 19
 stop
 
 start revoked
@@ -69,7 +69,7 @@ until_true 20 watched 1 || exit 30
 kill -STOP $agent
 "$bin/wq_keys" flood 100 || exit 31
 kill -CONT $agent
-until_true 20 column watch_queue gaps 1 || exit 32
+until_true 3 column watch_queue gaps 1 || exit 32
 stop
 
 fail() { # SECTOR: a medium error there
@@ -80,7 +80,7 @@ fail() { # SECTOR: a medium error there
 start both
 until_true 20 is_up && until_true 20 block_is_armed || exit 40
 for sector in 64 128 128 128; do fail $sector; done
-until_true 20 column block events 5 || exit 41
+until_true 3 column block events 5 || exit 41
 voluntary() { awk '/voluntary_ctxt/ {s+=$2} END {print s}' /proc/$agent/task/*/status; }
 # what waited is remembered for two seconds, without a timer
 sleep 1; before=$(voluntary); sleep 5; echo $(($(voluntary) - before)) > /out/switches
@@ -89,7 +89,7 @@ stop
 start alone
 until_true 20 is_up || exit 50
 fail 256
-until_true 20 column watch_queue events 1 || exit 51
+until_true 3 column watch_queue events 1 || exit 51
 stop
 
 start refused

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """dm_path, dm_disorder, uevent_overrun, dm_alua: multipath maps over scsi_debug, whose adapters share one store and one WWID
 (vpd_use_hostno=0). The oracle is device-mapper's own status line, as dmsetup in the guest prints it."""
-import os
 import re
 import shutil
 import subprocess
@@ -144,6 +143,16 @@ def test_dm_path_order(dm_path):
     seqs = [int(e["multipath"]["dm_seqnum"]) for e in kinds(events) if e["kind"].startswith("storage.path") and e["multipath"].get("dm_seqnum")]
     assert seqs == sorted(seqs) and len(set(seqs)) == len(seqs)
     assert [e for e in events if e["kind"] == "collector.gap"] == []
+
+
+def test_dm_path_on_6_1(folder):
+    """Up to the injected error, which scsi_debug of 6.1 can't do."""
+    script = PATH_SCRIPT.split("# real:")[0] + "dmsetup remove mp || exit 14\nwait_told 1 multipath.map.removed\nstop_agent\n"
+    run = boot("debian-6.1", script, folder / "dm-path-6.1")
+    told = [(e["kind"], e["multipath"].get("action", "")) for e in kinds(run.events())]
+    assert told == [("multipath.map.added", "compared"), ("storage.path.failed", "PATH_FAILED"), ("storage.path.reinstated", "PATH_REINSTATED"),
+                    ("multipath.group.disabled", "compared"), ("multipath.group.enabled", "compared"), ("multipath.group.switched", "compared"),
+                    ("multipath.group.switched", "compared"), ("multipath.map.removed", "map_removed")]
 
 
 DISORDER_SCRIPT = PRELUDE + r"""

@@ -14,6 +14,6 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 ctest --preset tsan --output-junit "$results/tsan-ctest.xml" -j 2 -R 'rpc|uplink|spool|aggregator|store' >"$results/log" 2>&1 || true
 grep -E 'Test +#|tests passed' "$results/log" || true
-PATHBELL_TEST_PRESET=tsan PATHBELL_KILL_EVENTS=${PATHBELL_KILL_EVENTS:-20000} PATHBELL_KILL_ROUNDS=${PATHBELL_KILL_ROUNDS:-4} PATHBELL_TEST_BOUND=120 \
+PATHBELL_TEST_PRESET=tsan PATHBELL_KILL_EVENTS=${PATHBELL_KILL_EVENTS:-20000} PATHBELL_KILL_ROUNDS=${PATHBELL_KILL_ROUNDS:-4} PATHBELL_TEST_BOUND=180 \
 	"$PYTHON" -m pytest -q -rs -p no:cacheprovider --junitxml="$results/tsan-func.xml" tests/func -k "not demo" || true
 "$PYTHON" scripts/summary.py "$results"

@@ -123,6 +123,15 @@ def scalar(item):
     return json.dumps(item) if isinstance(item, str) else str(item)
 
 
+def no_collectors(**chosen):
+    """Every collector the agent knows, switched off, but for the chosen ones."""
+    sample = subprocess.run([program("pathbelld"), "--sample"], check=True, capture_output=True, text=True).stdout
+    section = re.split(r"^\S", sample.split("\ncollectors:\n", 1)[1], maxsplit=1, flags=re.M)[0]
+    names = re.findall(r"^  (\w+):$", section, flags=re.M)
+    assert "block" in names and "replay" in names, sample
+    return {name: {"enabled": False} for name in names} | chosen
+
+
 class Site:
     """One temporary fleet: PKI, aggregator, agents, CLI."""
 
@@ -180,7 +189,7 @@ class Site:
             "host_id": host,
             "state_dir": str(folder / "state"),
             "runtime_dir": str(folder / "run"),
-            "collectors": {"block": {"enabled": False}, "replay": {"enabled": False}},
+            "collectors": no_collectors(),
             "uplink": {
                 "enabled": True,
                 "addresses": [self.grpc],

@@ -99,6 +99,13 @@ static void every_cut_is_refused_or_sound(void **state)
 			assert_int_equal(record.lba, 0);
 		free(copy);
 	}
+	record_6_12[26] = 0x0e; /* DID_TRANSPORT_DISRUPTED */
+	record_6_12[27] = 0x06; /* DRIVER_TIMEOUT, of kernels before 5.14 */
+	assert_int_equal(scsi_decode(&decoder, record_6_12, sizeof(record_6_12), &record), 0);
+	assert_int_equal(record.host_byte, 0x0e);
+	assert_int_equal(record.driver_byte, 0x06);
+	assert_int_equal(record.status, 2);
+	record_6_12[26] = record_6_12[27] = 0;
 	record_6_12[0]++;
 	assert_int_equal(scsi_decode(&decoder, record_6_12, sizeof(record_6_12), &record),
 			 SCSI_E_OTHER_EVENT);

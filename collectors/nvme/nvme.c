@@ -17,6 +17,7 @@
 #include "collectors/tracefs/instance.h"
 #include "collectors/uevent/uevent.h"
 #include "core/clock.h"
+#include "core/log.h"
 
 /*
  * Three sources in one epoll descriptor. A turn of read: publish what waits; go on with a look that
@@ -521,10 +522,10 @@ static int nvme_open(struct collector_ctx *ctx, void **ret_state, struct collect
 		return r;
 	}
 	if (nvme_has_driver(nvme) && nvme_listen_trace(nvme, &err) != 0)
-		ctx->reason(ctx, "namespace, ANA and firmware AENs can't be heard: %s", err.text);
-	else
-		ctx->reason(ctx, "fabrics controllers, while there are any, are read every %llu ms",
-			    (unsigned long long)(nvme->config->interval / CLOCK_NS_PER_MS));
+		log_write(LOG_LEVEL_NOTICE,
+			  "namespace, ANA and firmware AENs are not heard collector=nvme "
+			  "reason=\"%s\"",
+			  err.text);
 	*ret_state = nvme;
 	*ret_fd = (struct collector_fd){ .fd = nvme->bell.fd };
 	return 0;
@@ -532,7 +533,8 @@ static int nvme_open(struct collector_ctx *ctx, void **ret_state, struct collect
 
 const struct collector_ops nvme_collector = {
 	.name = "nvme",
-	.help = "NVMe controllers: added, lost, reconnected, removed; asynchronous events; ANA.",
+	.help = "NVMe controllers: added, lost, reconnected, removed; asynchronous events; ANA. "
+		"Wakes up every `interval` (5 s) while there is a fabrics controller.",
 	.config = &nvme_config_table,
 	.open = nvme_open,
 	.read = nvme_read,

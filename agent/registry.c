@@ -14,14 +14,8 @@
 
 const struct collector_ops *const registry[] = {
 	/* The order is kept on disk (registry.h): new ones at the end. */
-	&block_collector,
-	&replay_collector,
-	&watch_queue_collector,
-	&multipath_collector,
-	&cxl_collector,
-	&capi_collector,
-	&nvme_collector,
-	&scsi_collector,
+	&block_collector, &replay_collector, &watch_queue_collector, &multipath_collector,
+	&cxl_collector,	  &capi_collector,   &nvme_collector,	     &scsi_collector,
 };
 const size_t registry_n = sizeof(registry) / sizeof(registry[0]);
 

@@ -9,12 +9,13 @@
 
 /*
  * The one caller of every collector: see collector.h for what it guarantees. An idle guard has no
- * timer: parked collectors wait on inotify of retry_path where there is one, else retry with backoff
- * (10 s to 10 min); failed ones retry with backoff.
+ * timer: parked collectors wait on inotify of retry_path where there is one, else retry with
+ * backoff (10 s to 10 min); failed ones retry with backoff.
  */
 struct guard;
 
-/* What the agent offers. publish: returns ticket or 0, sets *ret_full when there is no room (then the guard pauses the collector until guard_resume). */
+/* What the agent offers. publish: returns ticket or 0, sets *ret_full when there is no room (then
+ * the guard pauses the collector until guard_resume). */
 struct guard_sink {
 	void *data;
 	uint64_t (*publish)(void *data, const struct collector_ops *ops, Pathbell__V1__Event *event,
@@ -23,7 +24,7 @@ struct guard_sink {
 
 struct guard_options {
 	const struct collector_ops *ops;
-	const void *config;	/* borrowed until guard_free */
+	const void *config; /* borrowed until guard_free */
 	struct ev_loop *loop;
 	struct topology *topology;
 	const char *tracefs_path;

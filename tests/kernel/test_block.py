@@ -113,7 +113,7 @@ def test_block_burst(folder):
     failed = int(run.file("failed"))
     events = run.events()
     heard = sum(1 for e in events if e["kind"] == "storage.block.error")
-    lost = sum(int(e["gap"].get("count", 0)) for e in events if e["kind"] == "collector.gap")
+    lost = sum(int(e["gap"].get("count", 0)) for e in events if e["kind"] == "collector.gap" and e["gap"]["collector"] == "block")
     print(f"failed {failed}, heard {heard}, counted lost {lost}")
     assert failed == BURST
     assert heard + lost == failed

@@ -40,9 +40,9 @@ TCP_SCRIPT = PRELUDE + r"""
 start_agent || exit 12
 wait_told 1 collector.up '"nvme"'
 [ ! -e /sys/class/nvme ] || exit 13
-w=$(waits); sleep 5; echo "none $(($(waits) - w))" >> /out/waits
+sleep 4; w=$(waits); sleep 5; echo "none $(($(waits) - w))" >> /out/waits
 # the driver comes behind the agent's back
-setup; modprobe nvmet-tcp; modprobe nvme-tcp; modprobe nvme-loop
+setup; modprobe nvmet-tcp; modprobe nvme-tcp
 target 1 && target 2 && port 1 tcp ipv4 127.0.0.1 4420 && link 1 1 || exit 14
 connect $TCP,nqn=${NQ}1,ctrl_loss_tmo=600,reconnect_delay=1 >> /out/connects
 wait_told 1 nvme.controller.connected
@@ -82,10 +82,12 @@ wait_told 3 nvme.controller.reconnecting 'RAISED"'
 until_true 60 is nvme0 gone || exit 19; date +%s > /out/gone-at
 wait_told 3 nvme.controller.removed
 
-# loop
-port 2 loop && link 1 2; connect transport=loop,nqn=${NQ}1 >> /out/connects
-wait_told 6 nvme.controller.connected
-echo 1 > /sys/class/nvme/nvme0/delete_controller; wait_told 4 nvme.controller.removed
+# loop, which Debian's 6.1 is built without
+if modprobe nvme-loop; then
+	port 2 loop && link 1 2; connect transport=loop,nqn=${NQ}1 >> /out/connects
+	wait_told 6 nvme.controller.connected
+	echo 1 > /sys/class/nvme/nvme0/delete_controller; wait_told 4 nvme.controller.removed
+fi
 stop_agent
 """
 
@@ -118,13 +120,13 @@ def of(run, *kinds):
     return [event for event in run.events() if event["kind"] in kinds]
 
 
-@pytest.fixture(scope="module")
-def tcp(folder):
-    return boot("debian-6.12", TCP_SCRIPT, folder / "nvme-tcp", timeout=300, collectors={"nvme": {"interval": "1s"}})
+@pytest.fixture(scope="module", params=["debian-6.12", "debian-6.1"])
+def tcp(folder, request):
+    return boot(request.param, TCP_SCRIPT, folder / f"nvme-tcp-{request.param}", timeout=300, collectors={"nvme": {"interval": "1s"}})
 
 
 def test_nvme_tcp(tcp):
-    assert [line.split(",")[0] for line in tcp.file("connects").splitlines()] == ["instance=0", "instance=1", "instance=0", "instance=0"]
+    assert [line.split(",")[0] for line in tcp.file("connects").splitlines()][:3] == ["instance=0", "instance=1", "instance=0"]
     life = [(e["kind"].removeprefix("nvme.controller."), e["nvme"]["controller"], e["nvme"]["transport"])
             for e in of(tcp, "nvme.controller.added", "nvme.controller.connected", "nvme.controller.removed")]
     assert life[:2] == [("added", "nvme0", "tcp"), ("connected", "nvme0", "tcp")]
@@ -173,6 +175,8 @@ def test_nvme_lost_connection(tcp):
 
 
 def test_nvme_loop(tcp):
+    if "nvme-loop not found" in tcp.file("log"):
+        pytest.skip("this kernel has no nvme-loop")
     kinds = [e["kind"] for e in tcp.events() if e.get("nvme", {}).get("transport") == "loop"]
     assert kinds == ["nvme.controller.added", "nvme.controller.connected", "nvme.controller.removed"]
 

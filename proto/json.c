@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/json.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,6 +38,25 @@ static bool json_ends_with(const char *text, const char *end)
 	return text_len >= end_len && strcmp(text + text_len - end_len, end) == 0;
 }
 
+/* READ of BLOCK_OPERATION_READ, in lower case: the prefix is what stands before UNSPECIFIED in the
+ * enumerator of 0, which buf lint demands of every enum. */
+static struct json_object *json_from_enumerator(const ProtobufCEnumDescriptor *descriptor,
+						const char *name)
+{
+	static const char zero[] = "UNSPECIFIED";
+	size_t prefix_len = strlen(descriptor->values[0].name);
+	char text[64];
+	size_t n = 0;
+
+	prefix_len = prefix_len > strlen(zero) ? prefix_len - strlen(zero) : 0;
+	if (strncmp(name, descriptor->values[0].name, prefix_len) == 0)
+		name += prefix_len;
+	for (; name[n] && n < sizeof(text) - 1; n++)
+		text[n] = (char)tolower((unsigned char)name[n]);
+	text[n] = '\0';
+	return json_object_new_string(text);
+}
+
 /* A number that this build has no name for stays a number: nothing is lost and nothing is guessed.
  */
 static struct json_object *json_from_enum(const ProtobufCEnumDescriptor *descriptor, int32_t number)
@@ -48,7 +68,7 @@ static struct json_object *json_from_enum(const ProtobufCEnumDescriptor *descrip
 	for (size_t n = 0; n < sizeof(json_enums) / sizeof(json_enums[0]); n++)
 		if (json_enums[n].descriptor == descriptor)
 			return json_object_new_string(json_enums[n].name((unsigned)number));
-	return json_object_new_string(value->name);
+	return json_from_enumerator(descriptor, value->name);
 }
 
 static struct json_object *json_from_bytes(const char *name, const ProtobufCBinaryData *bytes)

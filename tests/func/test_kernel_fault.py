@@ -72,7 +72,7 @@ def test_the_error_is_stored_with_device_sector_and_class(site, tracefs, loop):
     assert error["error_number"] == -5
     assert error["error_class"] == "io"
     assert error["error_type"] == "EIO"
-    assert error["operation"] in ("read", "BLOCK_OPERATION_READ")
+    assert error["operation"] == "read"
     assert not record["event"].get("replayed")
     minor = os.minor(os.stat(loop).st_rdev)
     assert record["event"]["subject"]["major"] == 7 and record["event"]["subject"].get("minor", 0) == minor

@@ -101,7 +101,7 @@ start_agent || exit 12
 until_true 30 block_is_armed || exit 13
 echo "2 1 0x28 0 0 0x2 0x3 0x11 0x0" > $E
 # one request after the other, each fails: dd goes on at the next block
-dd if=/dev/sda of=/dev/null bs=4096 count={BURST} iflag=direct conv=noerror status=none 2>/out/dd
+dd if=/dev/sda of=/dev/null bs=4096 count={BURST} iflag=direct conv=noerror status=noxfer 2>/out/dd
 grep -c 'No data available' /out/dd > /out/failed
 echo "- 2 0x28" > $E
 stop_agent

@@ -110,7 +110,7 @@ def test_dm_path_events(dm_path):
 
 def test_dm_path_identity(dm_path):
     for event in kinds(dm_path.events()):
-        assert event["subject"]["type"] == "SUBJECT_TYPE_MULTIPATH_MAP" and event["subject"]["id"] == "uuid:mpath-vmlab"
+        assert event["subject"]["type"] == "multipath_map" and event["subject"]["id"] == "uuid:mpath-vmlab"
         assert event["multipath"]["map_name"] == "mp"
     failed = next(e for e in dm_path.events() if e["kind"] == "storage.path.failed")
     assert failed["multipath"]["path"] == "sda"
@@ -130,11 +130,11 @@ def test_dm_path_faults_are_balanced(dm_path):
     faults = {}
     for event in kinds(dm_path.events()):
         phase = event.get("fault_phase")
-        if phase in ("FAULT_PHASE_RAISED", "FAULT_PHASE_CLEARED"):
+        if phase in ("raised", "cleared"):
             faults.setdefault(event["fault_id"], []).append(phase)
     assert any("all_paths_down" in name for name in faults)
     for name, phases in faults.items():
-        assert phases == ["FAULT_PHASE_RAISED", "FAULT_PHASE_CLEARED"] * (len(phases) // 2), f"{name}: {phases}"
+        assert phases == ["raised", "cleared"] * (len(phases) // 2), f"{name}: {phases}"
 
 
 def test_dm_path_order(dm_path):

@@ -113,7 +113,7 @@ stop_agent
 
 def short(value):
     """The CLI spells some enumerators whole."""
-    return (value or "").removeprefix("FAULT_PHASE_").removeprefix("SUBJECT_TYPE_").lower()
+    return (value or "")
 
 
 def of(run, *kinds):

@@ -57,11 +57,11 @@ static void test_event(void **state)
 	       "{\"kind\":\"storage.block.error\",\"severity\":\"error\","
 	       "\"time_unix_ns\":1763688600123456789,\"time\":\"2025-11-21T01:30:00.123456789Z\","
 	       "\"boot_id\":\"01234567-89ab-cdef-0001-020304050607\","
-	       "\"subject\":{\"type\":\"SUBJECT_TYPE_DISK\",\"id\":\"wwid:naa.5000c500a1b2c3d4\","
+	       "\"subject\":{\"type\":\"disk\",\"id\":\"wwid:naa.5000c500a1b2c3d4\","
 	       "\"holders\":[\"dm-0\",\"dm-1\"]},"
 	       "\"block_error\":{\"error_class\":\"critical_medium\",\"error_number\":-61,"
 	       "\"sector\":18446744073709551615,\"sector_count\":4294967295,"
-	       "\"operation\":\"BLOCK_OPERATION_READ\",\"via_watch_queue\":true}}");
+	       "\"operation\":\"read\",\"via_watch_queue\":true}}");
 }
 
 static void test_unknown_enum_is_a_number(void **state)

@@ -28,7 +28,7 @@ def site():
     spec = importlib.util.spec_from_file_location("func_conftest", ROOT / "tests/func/conftest.py")
     func = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(func)
-    folder = tempfile.mkdtemp(prefix="pathbell-e2e.")
+    folder = tempfile.mkdtemp(prefix="pathbell-e2e.", dir="/var/tmp")  # the guest has a /tmp of its own
     made = func.Site(folder, "release")
     try:
         yield made

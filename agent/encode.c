@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "proto/scan.h"
 #include "proto/wire.h"
 
 /* Room left is pos - start; NULL once something did not fit. Every put returns the new first byte.
@@ -52,26 +53,6 @@ static uint64_t encode_zigzag32(int32_t value)
 static uint64_t encode_zigzag64(int64_t value)
 {
 	return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-}
-
-static enum wire_type encode_wire_type(ProtobufCType type)
-{
-	switch (type) {
-	case PROTOBUF_C_TYPE_FIXED32:
-	case PROTOBUF_C_TYPE_SFIXED32:
-	case PROTOBUF_C_TYPE_FLOAT:
-		return WIRE_FIXED32;
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return WIRE_FIXED64;
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_BYTES:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return WIRE_BYTES;
-	default:
-		return WIRE_VARINT;
-	}
 }
 
 static uint8_t *encode_string(const struct encode *encode, uint8_t *pos, const char *text)
@@ -201,7 +182,7 @@ static uint8_t *encode_repeated(const struct encode *encode, uint8_t *pos,
 	while (pos && n-- > 0) {
 		pos = encode_value(encode, pos, field->type, items + n * size);
 		if (!packed)
-			pos = encode_tag(encode, pos, field->id, encode_wire_type(field->type));
+			pos = encode_tag(encode, pos, field->id, scan_wire_type(field->type));
 	}
 	if (!packed || !pos)
 		return pos;
@@ -231,7 +212,7 @@ static uint8_t *encode_field(const struct encode *encode, uint8_t *pos,
 		return pos;
 	}
 	pos = encode_value(encode, pos, field->type, member);
-	return encode_tag(encode, pos, field->id, encode_wire_type(field->type));
+	return encode_tag(encode, pos, field->id, scan_wire_type(field->type));
 }
 
 /* Fields in falling order of their numbers, so that they lie in rising order. */

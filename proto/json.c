@@ -14,6 +14,7 @@
 #include "pathbell/v1/event.pb-c.h"
 #include "pathbell/v1/ingest.pb-c.h"
 #include "proto/kind.h"
+#include "proto/scan.h"
 
 /* Enums that have short names. */
 struct json_enum {
@@ -130,26 +131,6 @@ static struct json_object *json_from_value(const ProtobufCFieldDescriptor *field
 	return NULL;
 }
 
-static size_t json_element_size(ProtobufCType type)
-{
-	switch (type) {
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return 8;
-	default:
-		return 4;
-	}
-}
-
 /* proto3: a field at its default is not there. */
 static bool json_is_default(const ProtobufCFieldDescriptor *field, const void *member)
 {
@@ -165,7 +146,7 @@ static bool json_is_default(const ProtobufCFieldDescriptor *field, const void *m
 	case PROTOBUF_C_TYPE_MESSAGE:
 		return !*(ProtobufCMessage *const *)member;
 	default:
-		return memcmp(member, zero, json_element_size(field->type)) == 0;
+		return memcmp(member, zero, scan_element_size(field->type)) == 0;
 	}
 }
 
@@ -189,7 +170,7 @@ static struct json_object *json_from_repeated(const ProtobufCMessage *message,
 	struct json_object *array = json_object_new_array();
 	struct json_object *value;
 
-	for (; array && n > 0; n--, element += json_element_size(field->type)) {
+	for (; array && n > 0; n--, element += scan_element_size(field->type)) {
 		value = json_from_value(field, element);
 		if (!value || json_object_array_add(array, value) < 0) {
 			json_object_put(value);

@@ -138,7 +138,7 @@ static bool scan_is_packable(ProtobufCType type)
 	       type != PROTOBUF_C_TYPE_MESSAGE;
 }
 
-static enum wire_type scan_wire_type(ProtobufCType type)
+enum wire_type scan_wire_type(ProtobufCType type)
 {
 	switch (type) {
 	case PROTOBUF_C_TYPE_FIXED32:
@@ -158,7 +158,7 @@ static enum wire_type scan_wire_type(ProtobufCType type)
 	}
 }
 
-static size_t scan_element_size(ProtobufCType type)
+size_t scan_element_size(ProtobufCType type)
 {
 	switch (type) {
 	case PROTOBUF_C_TYPE_STRING:

@@ -8,6 +8,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "core/errmsg.h"
+#include "proto/wire.h"
 
 /*
  * The bounded pre-scan. protobuf-c has no guard of its own: 4 MiB of empty sub-messages become 284
@@ -62,3 +63,7 @@ bool scan_is_text(const void *data, size_t size);
  * them. */
 #define SCAN_MAX_SCHEMA_FIELDS 128
 #define SCAN_MAX_DEPTH	       16
+
+/* What the schema's types are on the wire, and in the generated structs (bytes of one element). */
+enum wire_type scan_wire_type(ProtobufCType type);
+size_t scan_element_size(ProtobufCType type);

@@ -29,7 +29,7 @@ packages() {
 	case "$1" in
 	build) echo build-essential cmake ninja-build pkg-config protobuf-compiler protobuf-c-compiler libgrpc-dev \
 		libprotobuf-c-dev libssl-dev libev-dev libyaml-dev libsqlite3-dev libmicrohttpd-dev libjson-c-dev \
-		libcap-ng-dev libseccomp-dev uthash-dev ;;
+		libcap-ng-dev libseccomp-dev ;;
 	demo | bench) echo python3 openssl util-linux mount ;;
 	test) echo libcmocka-dev python3 python3-grpcio python3-protobuf python3-pytest openssl curl procps \
 		util-linux mount prometheus sqlite3 ;;

@@ -7,11 +7,11 @@
 #include "collectors/bell.h"
 #include "collectors/block/decode.h"
 #include "collectors/block/merge.h"
-#include "collectors/handlers/choose.h"
 #include "collectors/topology/topology.h"
 #include "collectors/tracefs/instance.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "handlers/choose.h"
 
 /*
  * open      a tracefs instance, block_rq_error enabled in it (5.18+), else block_rq_complete with a

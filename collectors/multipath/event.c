@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collectors/multipath/status.h"
+#include "mapper/status.h"
 
 /* Keys: dm_build_path_uevent and dm_send_uevents, drivers/md/dm-uevent.c, Linux 5.10 to 7.2. */
 

@@ -7,7 +7,7 @@
 
 #include "collectors/multipath/damp.h"
 #include "collectors/multipath/order.h"
-#include "collectors/multipath/status.h"
+#include "mapper/status.h"
 #include "pathbell/v1/event.pb-c.h"
 
 /*

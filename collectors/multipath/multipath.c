@@ -9,13 +9,13 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "collectors/multipath/dm.h"
 #include "collectors/multipath/maps.h"
 #include "collectors/multipath/publish.h"
 #include "collectors/topology/topology.h"
 #include "collectors/uevent/uevent.h"
 #include "core/clock.h"
 #include "core/fd.h"
+#include "mapper/dm.h"
 
 /*
  * Two sources. Uevents say which path failed or was reinstated, in detail, but may be lost and say

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collectors/handlers/handlers.h"
 #include "collectors/topology/topology.h"
 #include "core/utf8.h"
+#include "handlers/handlers.h"
 
 /*
  * The subject is the map: "uuid:" and its device-mapper UUID, which a table reload, a renaming and

@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collectors/multipath/dm.h"
 #include "collectors/multipath/report.h"
 #include "core/fd.h"
+#include "mapper/dm.h"
 
 /*
  * Between fork and _exit only calls that are safe in a child of a program with threads: no malloc,

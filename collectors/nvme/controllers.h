@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "collectors/nvme/decode.h"
-#include "collectors/nvme/look.h"
+#include "fabrics/look.h"
 #include "pathbell/v1/event.pb-c.h"
 
 /*

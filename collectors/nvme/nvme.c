@@ -10,7 +10,6 @@
 #include "collectors/bell.h"
 #include "collectors/nvme/controllers.h"
 #include "collectors/nvme/decode.h"
-#include "collectors/nvme/look.h"
 #include "collectors/nvme/tell.h"
 #include "collectors/nvme/twins.h"
 #include "collectors/topology/topology.h"
@@ -18,6 +17,7 @@
 #include "collectors/uevent/uevent.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "fabrics/look.h"
 
 /*
  * Three sources in one epoll descriptor. A turn of read: publish what waits; go on with a look that

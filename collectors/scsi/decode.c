@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collectors/handlers/sense.h"
-#include "collectors/topology/sysfs.h"
+#include "core/hctl.h"
+#include "handlers/sense.h"
 
 #define SEVERITY(x) PATHBELL__V1__SEVERITY__SEVERITY_##x
 
@@ -232,7 +232,7 @@ const char *scsi_address_of(const char *devpath)
 	const char *slash = strrchr(devpath, '/');
 	const char *address = slash != NULL ? slash + 1 : devpath;
 
-	if (strlen(address) >= SCSI_ADDRESS_SIZE || !sysfs_is_scsi_address(address))
+	if (strlen(address) >= SCSI_ADDRESS_SIZE || !hctl_is_valid(address))
 		return NULL;
 	return address;
 }

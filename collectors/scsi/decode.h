@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "collectors/handlers/handlers.h"
 #include "collectors/tracefs/format.h"
 #include "core/errmsg.h"
+#include "handlers/handlers.h"
 #include "pathbell/v1/event.pb-c.h"
 
 /*

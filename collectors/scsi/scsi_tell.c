@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collectors/handlers/choose.h"
 #include "collectors/scsi/place.h"
 #include "core/clock.h"
+#include "handlers/choose.h"
 
 #define KIND(x)		  PATHBELL__V1__EVENT_KIND__EVENT_KIND_##x
 #define SCSI_TELL_MAX_RAW 4096

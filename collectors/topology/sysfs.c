@@ -12,6 +12,7 @@
 
 #include "core/fd.h"
 #include "core/file.h"
+#include "core/hctl.h"
 
 /* Length of a well-formed UTF-8 sequence (RFC 3629 section 4) at @s, 0 = none. */
 static size_t sysfs_utf8(const unsigned char *s)
@@ -65,16 +66,6 @@ bool sysfs_parse_devt(const char *text, uint32_t *ret_major, uint32_t *ret_minor
 	*ret_major = major;
 	*ret_minor = minor;
 	return true;
-}
-
-bool sysfs_is_scsi_address(const char *text)
-{
-	unsigned host, channel, target;
-	unsigned long long lun;
-	int end = 0;
-
-	return sscanf(text, "%u:%u:%u:%llu%n", &host, &channel, &target, &lun, &end) == 4 &&
-	       text[end] == '\0';
 }
 
 void sysfs_make_id(struct sysfs_device *device, const char *parent_id)
@@ -166,8 +157,7 @@ static void sysfs_read_scsi(int dir_fd, struct sysfs_device *device)
 {
 	char address[SYSFS_NAME];
 
-	if (!sysfs_link_name(dir_fd, "device", address, sizeof(address)) ||
-	    !sysfs_is_scsi_address(address))
+	if (!sysfs_link_name(dir_fd, "device", address, sizeof(address)) || !hctl_is_valid(address))
 		return;
 	sysfs_copy(device->bus_address, sizeof(device->bus_address), address);
 	sysfs_read_text(dir_fd, "device/rev", device->firmware, sizeof(device->firmware));

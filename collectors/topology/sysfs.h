@@ -53,8 +53,6 @@ int sysfs_walk(const char *sysfs_path,
 /* Pure parts. */
 /* "8:16" */
 bool sysfs_parse_devt(const char *text, uint32_t *ret_major, uint32_t *ret_minor);
-/* "2:0:1:5": SCSI host, channel, target, LUN */
-bool sysfs_is_scsi_address(const char *text);
 /* Fills id from the other fields, best first: wwid, dm uuid, serial, device number. */
 void sysfs_make_id(struct sysfs_device *device, const char *parent_id);
 /* Replaces what is not UTF-8 or is a control character by '?', cuts blanks at both ends. */

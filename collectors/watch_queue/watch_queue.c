@@ -6,7 +6,6 @@
 
 #include "collectors/bell.h"
 #include "collectors/block/merge.h"
-#include "collectors/handlers/choose.h"
 #include "collectors/topology/topology.h"
 #include "collectors/watch_queue/devices.h"
 #include "collectors/watch_queue/filter.h"
@@ -15,6 +14,7 @@
 #include "collectors/watch_queue/watches.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "handlers/choose.h"
 
 /*
  * Happy path

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collectors/handlers/handlers.h"
-#include "collectors/handlers/sense.h"
+#include "handlers/handlers.h"
+#include "handlers/sense.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

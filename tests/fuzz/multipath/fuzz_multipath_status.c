@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collectors/multipath/status.h"
+#include "mapper/status.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

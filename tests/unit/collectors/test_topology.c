@@ -19,6 +19,7 @@
 #include "collectors/topology/sysfs.h"
 #include "collectors/topology/topology.h"
 #include "core/file.h"
+#include "core/hctl.h"
 
 #define SCSI "devices/pci0000:00/host2/target2:0:0/2:0:0:5"
 #define SDB  "devices/pci0000:00/host3/target3:0:0/3:0:0:5"
@@ -371,10 +372,10 @@ static void parses_addresses(void **state)
 {
 	uint32_t major, minor;
 
-	assert_true(sysfs_is_scsi_address("2:0:0:5"));
-	assert_true(sysfs_is_scsi_address("12:0:3:18446744073709551615"));
-	assert_false(sysfs_is_scsi_address("nvme0"));
-	assert_false(sysfs_is_scsi_address("2:0:0:5x"));
+	assert_true(hctl_is_valid("2:0:0:5"));
+	assert_true(hctl_is_valid("12:0:3:18446744073709551615"));
+	assert_false(hctl_is_valid("nvme0"));
+	assert_false(hctl_is_valid("2:0:0:5x"));
 	assert_true(sysfs_parse_devt("259:1048575", &major, &minor));
 	assert_int_equal(minor, 1048575);
 	assert_false(sysfs_parse_devt("8:", &major, &minor));

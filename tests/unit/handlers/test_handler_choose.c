@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "collectors/handlers/choose.h"
+#include "handlers/choose.h"
 
 static char root[64];
 

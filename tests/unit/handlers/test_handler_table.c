@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "collectors/handlers/handlers.h"
+#include "handlers/handlers.h"
 
 #define F HANDLER_FAIL_PATH
 #define E HANDLER_ERROR_IO

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "collectors/handlers/handler.h"
+#include "handlers/handler.h"
 
 static struct handlers handlers;
 static char story[4096]; /* what happened, in order */

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "collectors/handlers/sense.h"
+#include "handlers/sense.h"
 
 /* As scsi_debug builds it for medium_error_start=2048: mk_sense_buffer and
  * sdebug's INFORMATION field, Linux 6.12. */

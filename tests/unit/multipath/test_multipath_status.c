@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-#include "collectors/multipath/status.h"
+#include "mapper/status.h"
 
 static struct status status;
 

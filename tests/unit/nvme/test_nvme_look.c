@@ -11,8 +11,8 @@
 
 #include <unistd.h>
 
-#include "collectors/nvme/look.h"
 #include "core/file.h"
+#include "fabrics/look.h"
 
 static char root[64];
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collectors/handlers/handler.h"
-#include "collectors/handlers/handlers.h"
-#include "collectors/handlers/sense.h"
-#include "collectors/handlers/table.h"
+#include "handlers/handler.h"
+#include "handlers/handlers.h"
+#include "handlers/sense.h"
+#include "handlers/table.h"
 
 /*
  * The built-in types. "Retried" means that the kernel's device handler sends the command again on

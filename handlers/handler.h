@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "collectors/handlers/handlers.h"
 #include "core/errmsg.h"
+#include "handlers/handlers.h"
 
 /*
  * An instance of a hardware handler, for one multipath map. Nothing here touches a device: what is

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/handlers/table.h"
+#include "handlers/table.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "collectors/handlers/sense.h"
+#include "handlers/sense.h"
 
 #define NOTHING	  0
 #define FAIL_PATH HANDLER_FAIL_PATH

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/handlers/choose.h"
+#include "handlers/choose.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "collectors/topology/sysfs.h"
+#include "core/hctl.h"
 
 /* scsi_dh_blist, drivers/scsi/scsi_dh.c, Linux 6.12: prefixes of the INQUIRY texts. */
 static const struct choose_row {
@@ -79,7 +79,7 @@ const struct handler_type *choose_handler(const char *sysfs_path,
 	if (subject->type == PATHBELL__V1__SUBJECT_TYPE__SUBJECT_TYPE_NVME_NAMESPACE ||
 	    (subject->name != NULL && strncmp(subject->name, "nvme", 4) == 0))
 		return handlers_builtin("nvme");
-	if (subject->bus_address == NULL || !sysfs_is_scsi_address(subject->bus_address))
+	if (subject->bus_address == NULL || !hctl_is_valid(subject->bus_address))
 		return none;
 	type = choose_attached(sysfs_path, subject->bus_address);
 	if (type != none)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "collectors/handlers/handlers.h"
+#include "handlers/handlers.h"
 #include "pathbell/v1/event.pb-c.h"
 
 /*

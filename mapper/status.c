@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/multipath/status.h"
+#include "mapper/status.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "collectors/handlers/handlers.h"
+#include "handlers/handlers.h"
 
 /*
  * The decisions as tables. Pure. table_judge answers for all sources; of sense, the rows of a

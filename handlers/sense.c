@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/handlers/sense.h"
+#include "handlers/sense.h"
 
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/handlers/handler.h"
+#include "handlers/handler.h"
 
 #include <errno.h>
 #include <stdio.h>

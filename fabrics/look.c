@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/nvme/look.h"
+#include "fabrics/look.h"
 
 #include <ctype.h>
 #include <dirent.h>

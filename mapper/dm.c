@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/multipath/dm.h"
+#include "mapper/dm.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/handlers/handlers.h"
+#include "handlers/handlers.h"
 
 #include <errno.h>
 #include <string.h>

@@ -12,6 +12,14 @@ static const ProtobufCMessageDescriptor *const schemas[] = {
 	&pathbell__v1__get_command_request__descriptor,
 	&pathbell__v1__list_commands_request__descriptor,
 	&pathbell__v1__watch_commands_request__descriptor,
+	&pathbell__v1__cancel_command_request__descriptor,
+	&pathbell__v1__plan_campaign_request__descriptor,
+	&pathbell__v1__submit_campaign_request__descriptor,
+	&pathbell__v1__get_campaign_request__descriptor,
+	&pathbell__v1__list_campaigns_request__descriptor,
+	&pathbell__v1__watch_campaign_request__descriptor,
+	&pathbell__v1__control_campaign_request__descriptor,
+	&pathbell__v1__query_audit_request__descriptor,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -11,6 +11,11 @@ static const ProtobufCMessageDescriptor *const schemas[] = {
 	&pathbell__v1__submit_command_response__descriptor,
 	&pathbell__v1__command_record__descriptor,
 	&pathbell__v1__list_commands_response__descriptor,
+	&pathbell__v1__cancel_command_response__descriptor,
+	&pathbell__v1__plan_campaign_response__descriptor,
+	&pathbell__v1__campaign__descriptor,
+	&pathbell__v1__list_campaigns_response__descriptor,
+	&pathbell__v1__query_audit_response__descriptor,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -75,8 +75,9 @@ static void test_files(void **state)
 	assert_false(descriptors_find_file("pathbell/v1/none.proto", &file));
 	assert_false(descriptors_find_file("", &file));
 	assert_true(descriptors_find_file("pathbell/v1/fleet.proto", &file));
-	assert_int_equal(descriptors_closure(&file, files), 2);
-	assert_memory_equal(files[1].name, "pathbell/v1/event.proto", files[1].name_len);
+	assert_int_equal(descriptors_closure(&file, files), 3);
+	assert_memory_equal(files[1].name, "pathbell/v1/command.proto", files[1].name_len);
+	assert_memory_equal(files[2].name, "pathbell/v1/event.proto", files[2].name_len);
 	assert_true(descriptors_find_file("pathbell/v1/local.proto", &file));
 	assert_int_equal(descriptors_closure(&file, files), 1);
 	assert_true(file.data > descriptors_set(&size));

@@ -49,9 +49,9 @@ struct multipath {
 	const struct multipath_config *config;
 	int epoll, control, timer;
 	struct uevent_socket *uevents;
-	struct survey survey;
+	struct offspring survey;
 	struct maps maps;
-	bool applying; /* survey.report is complete */
+	bool applying; /* survey.answer is complete */
 	size_t report_offset;
 	bool wants_state;  /* the next survey tells the state of all maps */
 	bool telling;	   /* the running one does */
@@ -118,7 +118,7 @@ static int multipath_arm(struct multipath *multipath)
 	uint64_t at_ns = multipath->maps.due_ns;
 	struct itimerspec when = { 0 };
 
-	if (survey_is_running(&multipath->survey)) {
+	if (offspring_is_running(&multipath->survey)) {
 		if (multipath->deadline_ns < at_ns)
 			at_ns = multipath->deadline_ns;
 	} else if (multipath->maps.wants_survey && multipath->start_ns < at_ns) {
@@ -175,7 +175,7 @@ static int multipath_start_survey(struct multipath *multipath, uint64_t now_ns)
 
 static int multipath_late(struct multipath *multipath)
 {
-	survey_stop(&multipath->survey);
+	offspring_stop(&multipath->survey);
 	multipath->ctx->reason(
 		multipath->ctx, "device-mapper has not told the status of its maps within %llu ms",
 		(unsigned long long)(multipath->config->survey_timeout / CLOCK_NS_PER_MS));
@@ -189,7 +189,7 @@ static int multipath_step_survey(struct multipath *multipath)
 	bool progress;
 	int r;
 
-	if (!survey_is_running(&multipath->survey)) {
+	if (!offspring_is_running(&multipath->survey)) {
 		bool wanted = multipath->maps.wants_survey || multipath->maps.wants_all ||
 			      multipath->wants_state;
 
@@ -198,8 +198,8 @@ static int multipath_step_survey(struct multipath *multipath)
 			return multipath_start_survey(multipath, now_ns);
 		return 0;
 	}
-	r = survey_read(&multipath->survey, &progress);
-	if (r == SURVEY_E_DONE) {
+	r = offspring_read(&multipath->survey, &progress);
+	if (r == OFFSPRING_E_DONE) {
 		multipath->applying = true;
 		multipath->report_offset = 0;
 		return 0;
@@ -226,7 +226,7 @@ static int multipath_apply(struct multipath *multipath)
 {
 	struct map_clock clock = multipath_clock(multipath);
 	struct report_record record;
-	int r = report_next(multipath->survey.report.data, multipath->survey.report.size,
+	int r = report_next(multipath->survey.answer.data, multipath->survey.answer.size,
 			    &multipath->report_offset, &record);
 
 	if (r != 0 || (record.kind == REPORT_END && record.error < 0)) {
@@ -237,7 +237,7 @@ static int multipath_apply(struct multipath *multipath)
 	}
 	if (record.kind == REPORT_END) {
 		multipath->applying = false;
-		buf_reset(&multipath->survey.report);
+		buf_reset(&multipath->survey.answer);
 	}
 	return maps_apply(&multipath->maps, &record, multipath->telling, &clock,
 			  multipath_is_present, multipath);
@@ -378,7 +378,7 @@ static int multipath_snapshot(void *state)
 	multipath->wants_state = true;
 	multipath->start_ns = 1; /* 0 would disarm the timer */
 	topology_invalidate(multipath->ctx->topology);
-	if (survey_is_running(&multipath->survey) || multipath->applying)
+	if (offspring_is_running(&multipath->survey) || multipath->applying)
 		return 0;
 	multipath->maps.wants_survey = true;
 	return multipath_arm(multipath);
@@ -388,8 +388,7 @@ static void multipath_close(void *state)
 {
 	struct multipath *multipath = state;
 
-	survey_stop(&multipath->survey);
-	buf_deinit(&multipath->survey.report);
+	offspring_deinit(&multipath->survey);
 	maps_deinit(&multipath->maps);
 	uevent_close(multipath->uevents);
 	fd_close(multipath->timer);
@@ -438,7 +437,7 @@ static int multipath_open(struct collector_ctx *ctx, void **ret_state, struct co
 	multipath->ctx = ctx;
 	multipath->config = ctx->config;
 	multipath->epoll = multipath->control = multipath->timer = -1;
-	survey_init(&multipath->survey);
+	offspring_init(&multipath->survey, SURVEY_REPORT_MAX);
 	r = maps_init(&multipath->maps);
 	if (r == 0)
 		r = multipath_listen(multipath);

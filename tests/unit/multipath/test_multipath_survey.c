@@ -21,30 +21,30 @@ static void test_refused(void **state)
 {
 	int control = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct report_record record;
-	struct survey survey;
+	struct offspring survey;
 	size_t offset = 0;
 	bool progress;
 	int r = 0;
 
-	survey_init(&survey);
+	offspring_init(&survey, SURVEY_REPORT_MAX);
 	for (int round = 0; round < 3; round++) {
 		assert_int_equal(survey_start(&survey, control, NULL, 0), 0);
-		assert_true(survey_is_running(&survey));
-		while ((r = survey_read(&survey, &progress)) == 0) {
+		assert_true(offspring_is_running(&survey));
+		while ((r = offspring_read(&survey, &progress)) == 0) {
 			struct pollfd readable = { .fd = survey.fd, .events = POLLIN };
 
 			assert_int_equal(poll(&readable, 1, 30000), 1);
 		}
-		assert_int_equal(r, SURVEY_E_DONE);
-		assert_false(survey_is_running(&survey));
+		assert_int_equal(r, OFFSPRING_E_DONE);
+		assert_false(offspring_is_running(&survey));
 		offset = 0;
 		assert_int_equal(
-			report_next(survey.report.data, survey.report.size, &offset, &record), 0);
+			report_next(survey.answer.data, survey.answer.size, &offset, &record), 0);
 		assert_int_equal(record.kind, REPORT_END);
 		assert_int_equal(record.error, -ENOTTY);
-		assert_int_equal(offset, survey.report.size);
+		assert_int_equal(offset, survey.answer.size);
 	}
-	buf_deinit(&survey.report);
+	offspring_deinit(&survey);
 	close(control);
 }
 
@@ -52,19 +52,19 @@ static void test_refused(void **state)
 static void test_stopped(void **state)
 {
 	int control = open("/dev/null", O_RDWR | O_CLOEXEC), status;
-	struct survey survey;
+	struct offspring survey;
 	pid_t pid;
 
-	survey_init(&survey);
+	offspring_init(&survey, SURVEY_REPORT_MAX);
 	assert_int_equal(survey_start(&survey, control, NULL, 0), 0);
 	pid = survey.pid;
-	survey_stop(&survey);
-	assert_false(survey_is_running(&survey));
-	assert_int_equal(survey.report.size, 0);
+	offspring_stop(&survey);
+	assert_false(offspring_is_running(&survey));
+	assert_int_equal(survey.answer.size, 0);
 	/* Reaped by survey_stop, or here. */
 	assert_true(waitpid(pid, &status, 0) == pid || errno == ECHILD);
-	survey_stop(&survey);
-	buf_deinit(&survey.report);
+	offspring_stop(&survey);
+	offspring_deinit(&survey);
 	close(control);
 }
 

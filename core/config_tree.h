@@ -8,8 +8,8 @@
 
 /*
  * A YAML document as a tree of marked nodes, before any table is looked at. Everything that no
- * table could want (anchors, aliases, tags, two documents, ...) is refused here. Private to
- * core/config*.c.
+ * table could want (anchors, aliases, tags, two documents, ...) is refused here. For
+ * core/config*.c, and readers of JSON files.
  */
 #define CONFIG_TREE_MAX_BYTES (1u << 20)
 #define CONFIG_TREE_MAX_DEPTH 16

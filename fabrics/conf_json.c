@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/config_tree.h"
-#include "core/file.h"
 #include "fabrics/conf_parts.h"
 
 /*
@@ -128,29 +127,33 @@ static int conf_json_host(struct conf *conf, const char *name, const struct conf
 	return r;
 }
 
-int conf_parse_json(struct conf *conf, const char *name, const char *text, size_t size)
+static int conf_json_hosts(struct conf *conf, const char *name, const struct config_node *root)
 {
-	_cleanup_free_ char *yaml = conf_json_as_yaml(text, size);
-	struct config_node *root = NULL;
 	const struct config_node *host;
-	struct errmsg err = { 0 };
-	int r;
+	int r = 0;
 
-	if (!yaml)
-		return -ENOMEM;
-	r = config_tree_parse(name, yaml, size, &root, &err);
-	if (r == -ENOMEM)
-		return r;
-	if (r) {
-		conf_tell(conf, name, err.line, "%s", err.text);
-		return 0;
-	}
-	if (!root)
-		return 0;
-	host = conf_json_maps(
-		conf, name, root->type == CONFIG_NODE_MAP ? config_tree_find(root, "hosts") : root);
+	if (root->type == CONFIG_NODE_MAP)
+		root = config_tree_find(root, "hosts");
+	host = conf_json_maps(conf, name, root);
 	for (; r == 0 && host; host = host->next)
 		r = conf_json_host(conf, name, host);
+	return r;
+}
+
+int conf_parse_json(struct conf *conf, const char *name, const char *text, size_t size)
+{
+	char *yaml = conf_json_as_yaml(text, size);
+	struct config_node *root = NULL;
+	struct errmsg err = { 0 };
+	int r = yaml ? config_tree_parse(name, yaml, size, &root, &err) : -ENOMEM;
+
+	free(yaml);
+	if (r == 0)
+		r = conf_json_hosts(conf, name, root);
+	else if (r != -ENOMEM) {
+		conf_tell(conf, name, err.line, "%s", err.text);
+		r = 0;
+	}
 	config_tree_free(root);
 	return r;
 }

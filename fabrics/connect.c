@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,17 +185,12 @@ static bool connect_is_supported(const struct connect_writer *writer, const char
 	return strstr(writer->supported, word) != NULL;
 }
 
-static void connect_put(struct connect_writer *writer, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void connect_put(struct connect_writer *writer, const char *format, ...)
+/* ",NAME=VALUE", of a flag (NULL) ",NAME"; without the comma at the start of the line. */
+static void connect_put(struct connect_writer *writer, const char *name, const char *value)
 {
-	va_list args;
-	int n;
+	int n = snprintf(writer->line + writer->len, writer->size - writer->len, "%s%s%s%s",
+			 writer->len ? "," : "", name, value ? "=" : "", value ? value : "");
 
-	va_start(args, format);
-	n = vsnprintf(writer->line + writer->len, writer->size - writer->len, format, args);
-	va_end(args);
 	if (n < 0 || writer->len + (size_t)n >= writer->size)
 		writer->is_full = true;
 	else
@@ -219,13 +213,14 @@ static int connect_put_tid(struct connect_writer *writer, const struct tid *tid,
 		{ "hostnqn", tid->host_nqn },
 	};
 
-	connect_put(writer, "nqn=%s,transport=%s", tid->nqn, tid->transport);
+	connect_put(writer, "nqn", tid->nqn);
+	connect_put(writer, "transport", tid->transport);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (!rows[i].value[0])
 			continue;
 		if (!connect_is_supported(writer, rows[i].name))
 			return connect_refuse(rows[i].name, err);
-		connect_put(writer, ",%s=%s", rows[i].name, rows[i].value);
+		connect_put(writer, rows[i].name, rows[i].value);
 	}
 	return 0;
 }
@@ -243,6 +238,7 @@ static int connect_put_options(struct connect_writer *writer, const struct conne
 	for (size_t i = 0; i < CONNECT_N_FIELDS; i++) {
 		const struct connect_field *field = &connect_fields[i];
 		const char *at = (const char *)options + field->offset;
+		char number[16];
 
 		if (!field->in_line || !connect_is_set(field, at))
 			continue;
@@ -252,12 +248,11 @@ static int connect_put_options(struct connect_writer *writer, const struct conne
 			continue;
 		}
 		if (field->type == CONNECT_NUMBER)
-			connect_put(writer, ",%s=%d", field->name,
-				    *(const int32_t *)(const void *)at);
-		else if (field->type == CONNECT_FLAG)
-			connect_put(writer, ",%s", field->name);
-		else
-			connect_put(writer, ",%s=%s", field->name, at);
+			snprintf(number, sizeof(number), "%d", *(const int32_t *)(const void *)at);
+		connect_put(writer, field->name,
+			    field->type == CONNECT_NUMBER ? number
+			    : field->type == CONNECT_FLAG ? NULL
+							  : at);
 	}
 	return 0;
 }

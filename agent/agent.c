@@ -141,6 +141,16 @@ static void agent_on_forwarder_stopped(void *data)
 	ev_break(agent->loop, EVBREAK_ALL);
 }
 
+static void agent_stop_collector(struct agent *agent, size_t index)
+{
+	struct agent_collector *collector = &agent->collectors[index];
+
+	if (collector->guard)
+		guard_drain(collector->guard);
+	collector->guard = guard_free(collector->guard);
+	collector->settings = settings_unref(collector->settings);
+}
+
 /* Signals */
 
 static void agent_stop(struct agent *agent)
@@ -150,10 +160,8 @@ static void agent_stop(struct agent *agent)
 	agent->stopping = true;
 	log_notice("stopping");
 	notify_stopping();
-	for (size_t i = 0; i < registry_n; i++) {
-		agent->collectors[i].guard = guard_free(agent->collectors[i].guard);
-		agent->collectors[i].settings = settings_unref(agent->collectors[i].settings);
-	}
+	for (size_t i = 0; i < registry_n; i++)
+		agent_stop_collector(agent, i);
 	announce_agent(&agent->announcer, KIND(AGENT_STOPPED), "signal", agent->config_path,
 		       agent->config_generation);
 	if (agent->forwarder)
@@ -185,14 +193,6 @@ static void agent_on_never(EV_P_ struct ev_periodic *periodic, int revents)
 }
 
 /* Collectors */
-
-static void agent_stop_collector(struct agent *agent, size_t index)
-{
-	struct agent_collector *collector = &agent->collectors[index];
-
-	collector->guard = guard_free(collector->guard);
-	collector->settings = settings_unref(collector->settings);
-}
 
 static void agent_start_collector(struct agent *agent, size_t index)
 {

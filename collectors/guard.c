@@ -2,6 +2,7 @@
 #include "collectors/guard.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +38,16 @@
  *   - A collector that publishes beyond its budget is refused as if the pipeline were full.
  *   - A descriptor that is ready again and again with nothing to read is looked at only every
  *EMPTY_PAUSE_NS.
+ *   - The end: guard_drain reads what the kernel had before; what a storm leaves after
+ *GUARD_DRAIN_NS, or a full pipeline, is told as a gap of unknown count.
  */
 #define GUARD_BUDGET		256
 #define GUARD_SNAPSHOT_PAUSE_NS (10 * CLOCK_NS_PER_S)
 #define GUARD_EMPTY_READS	64
 #define GUARD_EMPTY_PAUSE_NS	(100 * CLOCK_NS_PER_MS)
 #define GUARD_WATCH_PAUSE_NS	CLOCK_NS_PER_S
+#define GUARD_DRAIN_NS		(250 * CLOCK_NS_PER_MS)
+#define GUARD_DRAIN_EMPTY	4
 
 struct guard {
 	struct guard_options options;
@@ -570,6 +575,34 @@ void guard_status(const struct guard *guard, struct guard_status *ret_status)
 const char *guard_name(const struct guard *guard)
 {
 	return guard->options.ops->name;
+}
+
+static bool guard_is_readable(const struct guard *guard)
+{
+	struct pollfd poll_fd = { .fd = guard->fd.fd, .events = POLLIN };
+
+	return guard->more || poll(&poll_fd, 1, 0) > 0;
+}
+
+void guard_drain(struct guard *guard)
+{
+	uint64_t end_ns = clock_monotonic_ns() + GUARD_DRAIN_NS;
+	unsigned n_empty = 0;
+
+	while (guard->is_open && !guard->fd.always && n_empty < GUARD_DRAIN_EMPTY &&
+	       guard_is_readable(guard)) {
+		uint64_t offered = guard->offered;
+
+		/* The gap that stands for the rest must itself get through. */
+		if (guard->paused || clock_monotonic_ns() >= end_ns) {
+			guard_lost(&guard->ctx, "shutdown", 0, true, -1);
+			break;
+		}
+		guard_step_read(guard);
+		n_empty = guard->offered == offered && !guard->more ? n_empty + 1 : 0;
+		(void)guard_flush(guard);
+	}
+	(void)guard_flush(guard);
 }
 
 struct guard *guard_free(struct guard *guard)

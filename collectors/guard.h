@@ -47,6 +47,10 @@ void guard_start(struct guard *guard);
 void guard_snapshot(struct guard *guard);
 /* The pipeline has room again. */
 void guard_resume(struct guard *guard);
+/* Before the end of an open collector: reads what waits, for at most 250 ms; the rest becomes a
+ * gap.
+ */
+void guard_drain(struct guard *guard);
 void guard_delivered(struct guard *guard, uint64_t ticket, bool delivered);
 void guard_status(const struct guard *guard, struct guard_status *ret_status);
 const char *guard_name(const struct guard *guard);

@@ -485,6 +485,59 @@ static void nothing_comes_after_close(void **state)
 	assert_int_equal(made.reads, 0);
 }
 
+/* What was there before the end is read; the loop does not turn for it. */
+static void the_end_reads_what_waits(void **state)
+{
+	start(4);
+	turns(3);
+	script.n_publish = 3;
+	ring();
+	guard_drain(guard);
+	assert_true(count(KIND(STORAGE_BLOCK_ERROR)) >= 3);
+	assert_int_equal(count(KIND(COLLECTOR_GAP)), 0);
+}
+
+static void the_end_asks_nothing_of_a_quiet_source(void **state)
+{
+	unsigned reads;
+
+	start(4);
+	turns(3);
+	reads = made.reads;
+	script.n_publish = 3;
+	guard_drain(guard);
+	assert_int_equal(made.reads, reads);
+}
+
+/* Ready for ever with nothing to read: it ends all the same. */
+static void the_end_of_an_empty_but_ready_source(void **state)
+{
+	unsigned reads;
+
+	start(4);
+	turns(3);
+	reads = made.reads;
+	ring();
+	guard_drain(guard);
+	assert_int_equal(made.reads, reads + 4);
+	assert_int_equal(count(KIND(COLLECTOR_GAP)), 0);
+}
+
+/* No room: the rest is a gap, which is told as soon as there is room. */
+static void the_end_without_room_is_a_gap(void **state)
+{
+	start(4);
+	turns(3);
+	script.n_publish = 3;
+	room = 2;
+	ring();
+	guard_drain(guard);
+	assert_int_equal(count(KIND(STORAGE_BLOCK_ERROR)), 2);
+	room = 10;
+	guard_resume(guard);
+	assert_int_equal(count(KIND(COLLECTOR_GAP)), 1);
+}
+
 #define TEST(x) cmocka_unit_test_setup_teardown(x, set_up, tear_down)
 
 int main(void)
@@ -505,6 +558,10 @@ int main(void)
 		TEST(an_empty_but_ready_descriptor_does_not_spin),
 		TEST(delivered_reaches_only_the_open),
 		TEST(nothing_comes_after_close),
+		TEST(the_end_reads_what_waits),
+		TEST(the_end_asks_nothing_of_a_quiet_source),
+		TEST(the_end_of_an_empty_but_ready_source),
+		TEST(the_end_without_room_is_a_gap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,8 @@ packages() {
 	lint) echo clang clang-format clang-tidy shellcheck python3 ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	coverage) echo gcovr ;;
-	vm) echo qemu-system-x86 cpio kmod xz-utils python3 ;;
+	vm) echo qemu-system-x86 cpio kmod xz-utils python3 dmsetup keyutils ;;
+	kernel) echo flex bison bc make gcc patch libelf-dev libssl-dev cpio kmod xz-utils ;;
 	npm) echo npm ;;
 	*) die "no list of packages for $1" ;;
 	esac

@@ -1,13 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Every test this machine can run. Last line: N passed, N failed, N skipped.
+#
+# Two lanes side by side, since most of the time is one virtual CPU's: the C tests, then the real programs; and the
+# scenarios on real kernels. PATHBELL_TEST_VM=0 leaves the latter out.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . scripts/lib.sh
 
+with_vm=${PATHBELL_TEST_VM:-1}
+[ $# -eq 0 ] || with_vm=0
 need build test
+[ "$with_vm" = 0 ] || need vm
+# A kernel of our own is built only in CI (or by ./run vm --build-kernel); then it is used while it is cached.
+[ "$with_vm" = 0 ] || [ "${CI:-}" != true ] || need kernel
 say "building (preset dev: ASan, UBSan, -Werror)"
 build_preset dev
+[ $# -gt 0 ] || {
+	say "building (preset release, for where speed matters)"
+	build_preset release
+}
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
@@ -15,15 +27,33 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}
 
-say "C tests (unit, contract, sim)"
-ctest --preset dev --output-junit "$results/ctest.xml" -j 2 "$@" >"$results/ctest.log" 2>&1 || true
-grep -E 'Test +#|tests passed' "$results/ctest.log" || true
+# python_tests NAME PRESET ARG...: a pytest run with its JUnit file and its log.
+python_tests() {
+	local name=$1 preset=$2
+	shift 2
+	PATHBELL_TEST_PRESET=$preset "$PYTHON" -m pytest -q -rs -p no:cacheprovider --junitxml="$results/$name.xml" "$@" \
+		>"$results/$name.log" 2>&1 || true
+}
 
+lane=
+if [ "$with_vm" != 0 ]; then
+	say "scenarios on real kernels (side by side with the others)"
+	python_tests vm release tests/kernel &
+	lane=$!
+fi
+say "C tests (unit, contract, sim)"
+jobs=2
+[ -z "$lane" ] || jobs=1
+ctest --preset dev --output-junit "$results/ctest.xml" -j "$jobs" "$@" >"$results/ctest.log" 2>&1 || true
+grep -E 'Test +#|tests passed' "$results/ctest.log" || true
 if [ $# -eq 0 ]; then
-	say "tests of the real programs (release build is used where speed matters)"
-	build_preset release
-	"$PYTHON" -m pytest -q -rs -p no:cacheprovider --junitxml="$results/func.xml" tests/func \
-		>"$results/func.log" 2>&1 || true
+	say "tests of the real programs"
+	python_tests func dev tests/func
 	cat "$results/func.log"
+fi
+if [ -n "$lane" ]; then
+	wait "$lane"
+	say "scenarios on real kernels"
+	cat "$results/vm.log"
 fi
 "$PYTHON" scripts/summary.py "$results"

@@ -60,19 +60,45 @@ class Run:
         return (self.out / name).read_text(errors="replace")
 
 
-def boot(kernel_name, script, folder, guestfwd=(), timeout=240, extra=(), **config):
+class Running:
+    """A guest that runs; finish() waits for its end and looks at what it left."""
+
+    def __init__(self, kernel, folder, guest):
+        self.kernel, self.folder, self.guest = kernel, folder, guest
+        self.out = guest.out
+
+    def finish(self):
+        result = self.guest.wait()
+        SECONDS.append((self.kernel.name, self.folder.name, result.seconds))
+        assert result.status == "0", f"guest ended with {result.status}\n{result.log}"
+        return Run(result)
+
+
+def available(prepare):
+    """What a machine cannot do is a skip that says why."""
     try:
         lab.needed_programs()
-        kernel = lab.kernel(kernel_name).prepare()
+        return prepare()
     except lab.Unavailable as reason:
         pytest.skip(str(reason))
+
+
+def tools(*packages):
+    return available(lambda: lab.tools(*packages))
+
+
+def start(kernel_name, script, folder, guestfwd=(), timeout=240, extra=(), **config):
+    """Boots in the background, so that the test can act on the guest from outside meanwhile."""
+    kernel = available(lambda: lab.kernel(kernel_name).prepare())
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     agent_config(folder, **config)
-    result = lab.boot(kernel, GUEST.replace("@BIN@", str(BIN)) + script, folder, timeout, guestfwd=guestfwd, extra=extra)
-    SECONDS.append((kernel.name, folder.name, result.seconds))
-    assert result.status == "0", f"guest ended with {result.status}\n{result.log}"
-    return Run(result)
+    guest = lab.start(kernel, GUEST.replace("@BIN@", str(BIN)) + script, folder, timeout, guestfwd=guestfwd, extra=extra)
+    return Running(kernel, folder, guest)
+
+
+def boot(kernel_name, script, folder, **options):
+    return start(kernel_name, script, folder, **options).finish()
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -20,11 +21,22 @@ CACHE = Path(os.environ.get("PATHBELL_VM_CACHE") or Path(os.environ.get("XDG_CAC
 
 # Debian's meta packages; the real name changes with each security update.
 KERNELS = {"debian-6.12": "linux-image-6.12-amd64", "debian-6.1": "linux-image-amd64"}
-TOOLS = ["busybox-static", "dmsetup", "kmod"]
 # What the root over 9p needs before it can be mounted.
 BOOT_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_net"]
 MODULES = ["scsi_debug", "sd_mod", "loop", "crc32c_generic", "null_blk", "dm-mod", "dm-multipath", "dm-round-robin", "dm-service-time",
            "scsi_dh_alua", "nvme-tcp", "nvme-loop", "nvmet-tcp", "nvme-fc", "nvmet-fc", "nvme-fcloop", "cuse", "fuse"]
+
+
+# ./run test fetches this one; the others it uses only where they are cached, or in CI.
+FETCHED_BY_ALL = {"debian-6.12"}
+
+
+def may_fetch():
+    return os.environ.get("CI") == "true" or os.environ.get("PATHBELL_VM_FETCH") == "1"
+
+
+def may_build():
+    return os.environ.get("CI") == "true" or os.environ.get("PATHBELL_VM_BUILD") == "1"
 
 
 class Unavailable(Exception):
@@ -90,6 +102,8 @@ class Kernel:
         return next(self.dir.glob(f"{package}_*.deb"))
 
     def _unpack(self):
+        if self.name not in FETCHED_BY_ALL and not may_fetch():
+            raise Unavailable(f"the kernel {self.name} is not in the cache (./run vm fetches it)")
         self.dir.mkdir(parents=True)
         tree = self.dir / "tree"
         deb = self._download(self.package)
@@ -175,9 +189,9 @@ class PatchedKernel(Kernel):
         return self.package + GUEST_INIT
 
     def _unpack(self):
-        if not (os.environ.get("CI") == "true" or os.environ.get("PATHBELL_VM_BUILD")):
+        if not may_build():
             raise Unavailable("the patched kernel is not built (./run vm --build-kernel builds it, about ten minutes)")
-        missing = [p for p in ("flex", "bison", "bc", "make", "gcc") if not shutil.which(p)]
+        missing = [p for p in ("flex", "bison", "bc", "make", "gcc", "patch") if not shutil.which(p)]
         if missing:
             raise Unavailable(f"the patched kernel needs {', '.join(missing)} to be built")
         self.dir.mkdir(parents=True)
@@ -269,9 +283,49 @@ class Result:
         return path.read_text(errors="replace") if path.exists() else (self.out / "console").read_text(errors="replace")[-4000:]
 
 
-def boot(kernel, script, out, timeout=240, memory=1024, guestfwd=(), extra=()):
-    """Boots, runs `script` (text), powers off. guestfwd: [(guest port on 10.0.2.100, host port on loopback)].
-    extra: further arguments of QEMU."""
+class Guest:
+    """A virtual machine that runs. Its script and whoever waits here share the folder `out` (/out in the guest)."""
+
+    def __init__(self, command, out, timeout):
+        self.out, self.timeout = Path(out), timeout
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def _watch(self):
+        with open(self.out / "console", "wb") as console:
+            while True:
+                left = self.timeout - (time.monotonic() - self.started)
+                if left <= 0:
+                    self.process.kill()
+                    break
+                if select.select([self.process.stdout], [], [], min(left, 1))[0]:
+                    data = os.read(self.process.stdout.fileno(), 65536)
+                    if not data:
+                        break
+                    console.write(data)
+        self.process.wait()
+        self.process.stdout.close()
+        self.seconds = time.monotonic() - self.started
+
+    def is_running(self):
+        return self.thread.is_alive()
+
+    def kill(self):
+        self.process.kill()
+        self.thread.join()
+
+    def wait(self):
+        self.thread.join()
+        path = self.out / "status"
+        status = path.read_text().strip() if path.exists() else f"no status after {self.seconds:.0f} s"
+        return Result(self.out, self.seconds, status)
+
+
+def start(kernel, script, out, timeout=240, memory=1024, guestfwd=(), extra=()):
+    """Boots; `script` (text) runs as the last step and the guest powers off behind it. guestfwd: [(guest port on
+    10.0.2.100, host port on loopback)]. extra: further arguments of QEMU."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "script").write_text(script)
@@ -286,20 +340,27 @@ def boot(kernel, script, out, timeout=240, memory=1024, guestfwd=(), extra=()):
                *share(0, "/", "hostroot", ",readonly=on,multidevs=remap"), *share(1, kernel.modules, "mods", ",readonly=on"), *share(2, out, "out", "")]
     if guestfwd:
         command += ["-netdev", f"user,id=n0,restrict=on{forwards}", "-device", "virtio-net-pci,netdev=n0,romfile="]
-    command += extra
-    started = time.monotonic()
-    with open(out / "console", "wb") as console, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as guest:
-        while True:
-            left = timeout - (time.monotonic() - started)
-            if left <= 0:
-                guest.kill()
-                break
-            if select.select([guest.stdout], [], [], min(left, 1))[0]:
-                data = os.read(guest.stdout.fileno(), 65536)
-                if not data:
-                    break
-                console.write(data)
-        guest.wait()
-    seconds = time.monotonic() - started
-    status = (out / "status").read_text().strip() if (out / "status").exists() else f"no status after {seconds:.0f} s"
-    return Result(out, seconds, status)
+    return Guest([*command, *extra], out, timeout)
+
+
+def tools(*packages):
+    """A tree with the files of Debian packages that are not installed (their daemons would start), made once. In the guest:
+    tar -C TREE -c . | tar -C / -x --keep-directory-symlink"""
+    tree = CACHE / ("tools-" + hashlib.sha256(" ".join(sorted(packages)).encode()).hexdigest()[:16])
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "tools.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (tree / ".complete").exists():
+            return tree
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir()
+        done = subprocess.run(["apt-get", "download", "-q", *packages], cwd=tree, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Unavailable(f"apt-get download {' '.join(packages)}: {done.stderr.strip().splitlines()[-1:]}")
+        for deb in tree.glob("*.deb"):
+            run("dpkg-deb", "-x", str(deb), str(tree))
+            deb.unlink()
+        for part in ("usr/share", "lib/udev/hwdb.d"):
+            shutil.rmtree(tree / part, ignore_errors=True)
+        (tree / ".complete").write_text(" ".join(packages))
+    return tree

@@ -2,12 +2,9 @@
 """dm_path, dm_disorder, uevent_overrun, dm_alua: multipath maps over scsi_debug, whose adapters share one store and one WWID
 (vpd_use_hostno=0). The oracle is device-mapper's own status line, as dmsetup in the guest prints it."""
 import re
-import shutil
-import subprocess
 
-import lab
 import pytest
-from conftest import ROOT, boot
+from conftest import ROOT, boot, tools
 
 # $MP: 8:0 and 8:16 in the first group, 8:32 in the second.
 PRELUDE = r"""
@@ -247,32 +244,8 @@ stop_agent
 """
 
 
-def alua_tools():
-    """A tree with multipathd and udevd, made once."""
-    tree = lab.CACHE / "multipath-tools"
-    stamp = tree / ".complete"
-    if stamp.exists():
-        return tree
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
-    done = subprocess.run(["apt-get", "download", "-q", *ALUA_PACKAGES], cwd=tree, capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"apt-get download {' '.join(ALUA_PACKAGES)}: {done.stderr.strip().splitlines()[-1:]}")
-    for deb in tree.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", str(deb), str(tree)], check=True)
-        deb.unlink()
-    for part in ("usr/share", "lib/udev/hwdb.d"):
-        shutil.rmtree(tree / part, ignore_errors=True)
-    stamp.write_text("")
-    return tree
-
-
 def test_dm_alua(folder):
-    try:
-        lab.needed_programs()
-    except lab.Unavailable as reason:
-        pytest.skip(str(reason))
-    run = boot("debian-6.12", ALUA_SCRIPT.replace("@TOOLS@", str(alua_tools())), folder / "dm-alua")
+    run = boot("debian-6.12", ALUA_SCRIPT.replace("@TOOLS@", str(tools(*ALUA_PACKAGES))), folder / "dm-alua")
     events = run.events()
     paths = [(e["kind"], device(e)) for e in events if e["kind"] in ("storage.path.failed", "storage.path.reinstated")]
     assert paths == [("storage.path.failed", "8:16"), ("storage.path.reinstated", "8:16"), ("storage.path.failed", "8:0"), ("storage.path.reinstated", "8:0")]

@@ -30,6 +30,7 @@ struct action_result {
 	uint32_t refusal;     /* Pathbell__V1__CommandRefusal, why it FAILED, where one fits */
 	int32_t error_number; /* errno, positive; 0 = none */
 	bool has_device;      /* device and state are to be published as storage.device.state */
+	char object[257];     /* stable identity of what the verb acts on; "" = the host itself */
 	char detail[ACTION_DETAIL_SIZE];
 	struct device device;
 	struct device_state state;
@@ -42,7 +43,8 @@ struct action_result {
 /* What the agent offers. `find` may be called in a child; the others are for the loop. */
 struct action_host {
 	void *data;
-	const char *sysfs, *dev; /* /sys, /dev */
+	const char *sysfs, *dev;	       /* /sys, /dev */
+	const char *nvme_conf, *nvme_registry; /* /etc/nvme, /run/nvme/registry */
 	/* 0, ACTION_E_ABSENT, ACTION_E_AMBIGUOUS, -errno. */
 	int (*find)(void *data, const Pathbell__V1__CommandTarget *target,
 		    struct device *ret_device);
@@ -83,6 +85,12 @@ const Pathbell__V1__CommandTarget *action_target(const Pathbell__V1__Command *co
 /* The target in words, for details and lists; always terminated. */
 void action_target_format(const Pathbell__V1__CommandTarget *target, char *ret_text, size_t size);
 
+/*
+ * A plan that refuses: nothing was done. Life REJECTED with @refusal (Pathbell__V1__CommandRefusal)
+ * and one sentence; returns ACTION_E_DONE.
+ */
+int action_refuse(struct action *action, unsigned refusal, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Sets life, errno and one sentence; returns ACTION_E_DONE. */
 int action_finish(struct action *action, unsigned life, int error_number, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -95,3 +103,12 @@ void action_run(const struct action_verb *verb, struct action *action);
 extern const struct action_verb action_probe;
 extern const struct action_verb action_resync;
 extern const struct action_verb action_reconnect;
+extern const struct action_verb action_multipath_reinstate;
+extern const struct action_verb action_multipath_fail;
+extern const struct action_verb action_multipath_switch_group;
+extern const struct action_verb action_scsi_rescan;
+extern const struct action_verb action_nvme_connect;
+extern const struct action_verb action_nvme_discover;
+extern const struct action_verb action_nvme_reset;
+extern const struct action_verb action_nvme_rescan;
+extern const struct action_verb action_nvme_disconnect;

@@ -5,9 +5,10 @@
 #include "actions/action.h"
 
 static const struct action_verb *const action_table[] = {
-	&action_probe,
-	&action_resync,
-	&action_reconnect,
+	&action_probe,		&action_resync,
+	&action_reconnect,	&action_multipath_reinstate,
+	&action_multipath_fail, &action_multipath_switch_group,
+	&action_scsi_rescan,
 };
 
 const struct action_verb *action_find(unsigned verb)
@@ -42,6 +43,18 @@ void action_target_format(const Pathbell__V1__CommandTarget *target, char *ret_t
 		snprintf(ret_text, size, "%s", parts[i]);
 		return;
 	}
+}
+
+int action_refuse(struct action *action, unsigned refusal, const char *format, ...)
+{
+	va_list args;
+
+	action->result->life = PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_REJECTED;
+	action->result->refusal = refusal;
+	va_start(args, format);
+	vsnprintf(action->result->detail, sizeof(action->result->detail), format, args);
+	va_end(args);
+	return ACTION_E_DONE;
 }
 
 int action_finish(struct action *action, unsigned life, int error_number, const char *format, ...)

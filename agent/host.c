@@ -157,6 +157,8 @@ void agent_fill_host(struct agent *agent)
 		.data = agent,
 		.sysfs = "/sys",
 		.dev = "/dev",
+		.nvme_conf = "/etc/nvme",
+		.nvme_registry = "/run/nvme/registry",
 		.find = host_find,
 		.resync = host_resync,
 		.may_reconnect = host_may_reconnect,

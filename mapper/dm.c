@@ -164,3 +164,25 @@ int dm_table_status(int fd, struct dm_buffer *buffer, uint32_t major, uint32_t m
 	ret_status->text = base + head->data_start + sizeof(spec);
 	return 0;
 }
+
+/* The answer, which some targets write over the message, is not used. */
+int dm_message(int fd, struct dm_buffer *buffer, uint32_t major, uint32_t minor,
+	       const char *message)
+{
+	size_t len = strlen(message) + 1, size;
+	struct dm_target_msg head = { .sector = 0 };
+	struct dm_ioctl *ioctl_head;
+	int r = buffer->data == NULL ? dm_buffer_grow(buffer, DM_BUFFER_FIRST) : 0;
+
+	if (r < 0)
+		return r;
+	size = sizeof(*ioctl_head) + sizeof(head) + len;
+	if (size > buffer->size)
+		return -E2BIG;
+	ioctl_head = buffer->data;
+	dm_prepare(ioctl_head, buffer->size, 0);
+	ioctl_head->dev = makedev(major, minor);
+	memcpy((char *)buffer->data + sizeof(*ioctl_head), &head, sizeof(head));
+	memcpy((char *)buffer->data + sizeof(*ioctl_head) + sizeof(head), message, len);
+	return ioctl(fd, DM_TARGET_MSG, ioctl_head) == 0 ? 0 : -errno;
+}

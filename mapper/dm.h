@@ -49,4 +49,9 @@ bool dm_list_next(const struct dm_buffer *buffer, size_t *offset, struct dm_entr
  * @buffer. 0; -ENXIO: the device is gone; -errno. */
 int dm_table_status(int fd, struct dm_buffer *buffer, uint32_t major, uint32_t minor, bool table,
 		    struct dm_status *ret_status);
+/* A message to the target at the start of the map (DM_TARGET_MSG): "fail_path 8:16". Sleeps for a
+ * lock: for children only. 0; -EINVAL: the target does not know it; -ENXIO: no such map; -errno
+ * (-EBUSY: suspended). */
+int dm_message(int fd, struct dm_buffer *buffer, uint32_t major, uint32_t minor,
+	       const char *message);
 void dm_buffer_free(struct dm_buffer *buffer);

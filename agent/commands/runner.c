@@ -83,7 +83,9 @@ static bool runner_take_result(struct runner *runner, struct action_result *resu
 	device->vendor[sizeof(device->vendor) - 1] = 0;
 	device->uuid[sizeof(device->uuid) - 1] = 0;
 	device->bus_address[sizeof(device->bus_address) - 1] = 0;
-	if (result->life < LIFE(SUCCEEDED) || result->life > LIFE(TIMED_OUT))
+	result->object[sizeof(result->object) - 1] = 0;
+	if (result->life != LIFE(REJECTED) &&
+	    (result->life < LIFE(SUCCEEDED) || result->life > LIFE(TIMED_OUT)))
 		return false;
 	runner->result = *result;
 	return true;

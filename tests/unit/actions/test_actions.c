@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,9 +101,16 @@ static int setup(void **state)
 	put(bench, "queue/logical_block_size", "512\n");
 	snprintf(path, sizeof(path), "%s/dev/block/8:16", bench->dir);
 	assert_int_equal(symlink("../../devices/sdb", path), 0);
-	bench->host = (struct action_host){ bench,	    bench->dir,		bench->dir,
-					    host_find,	    host_resync,	host_may_reconnect,
-					    host_reconnect, host_is_reconnected };
+	bench->host = (struct action_host){ .data = bench,
+					    .sysfs = bench->dir,
+					    .dev = bench->dir,
+					    .nvme_conf = bench->dir,
+					    .nvme_registry = bench->dir,
+					    .find = host_find,
+					    .resync = host_resync,
+					    .may_reconnect = host_may_reconnect,
+					    .reconnect = host_reconnect,
+					    .is_reconnected = host_is_reconnected };
 	pathbell__v1__command__init(&bench->command);
 	pathbell__v1__probe_args__init(&bench->probe);
 	pathbell__v1__resync_args__init(&bench->resync);
@@ -294,6 +302,61 @@ static void unknown_verbs_are_not_found(void **state)
 	assert_null(action_find(PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_NVME_RESET));
 }
 
+/* scsi.rescan: the attributes are ordinary files here, so what is written to them counts. */
+static void rescan_of_a_device(void **state)
+{
+	struct bench *bench = *state;
+	char path[512], line[16];
+
+	bench->target.id = (char *)"wwid:naa.5";
+	bench->command.target = &bench->target;
+	run(bench, PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_SCSI_RESCAN);
+	assert_int_equal(bench->result.life, PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_REJECTED);
+	assert_int_equal(bench->result.refusal,
+			 PATHBELL__V1__COMMAND_REFUSAL__COMMAND_REFUSAL_PRECONDITION);
+
+	strcpy(disk.bus_address, "1:0:0:0");
+	snprintf(path, sizeof(path), "%s/bus/scsi/devices/1:0:0:0", bench->dir);
+	assert_int_equal(file_mkdirs(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/bus/scsi/devices/1:0:0:0/rescan", bench->dir);
+	assert_int_equal(file_replace(path, "", 0, 0600), 0);
+	run(bench, PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_SCSI_RESCAN);
+	assert_int_equal(file_read_line(AT_FDCWD, path, line, sizeof(line)), 0);
+	assert_string_equal(line, "1");
+	/* there is no node in the test's /dev */
+	disk.bus_address[0] = '\0';
+	assert_int_equal(bench->result.life, PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_INEFFECTIVE);
+	assert_true(bench->result.has_device);
+}
+
+static void rescan_of_a_host(void **state)
+{
+	struct bench *bench = *state;
+	Pathbell__V1__ScsiRescanArgs args = PATHBELL__V1__SCSI_RESCAN_ARGS__INIT;
+	char path[512], line[16];
+
+	bench->command.args_case = PATHBELL__V1__COMMAND__ARGS_SCSI_RESCAN;
+	bench->command.scsi_rescan = &args;
+	args.host = 3 + 1;
+	run(bench, PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_SCSI_RESCAN);
+	assert_int_equal(bench->result.refusal,
+			 PATHBELL__V1__COMMAND_REFUSAL__COMMAND_REFUSAL_TARGET_ABSENT);
+	snprintf(path, sizeof(path), "%s/class/scsi_host/host3", bench->dir);
+	assert_int_equal(file_mkdirs(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/class/scsi_host/host3/scan", bench->dir);
+	assert_int_equal(file_replace(path, "", 0, 0600), 0);
+	bench->command.dry_run = true;
+	run(bench, PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_SCSI_RESCAN);
+	assert_string_equal(bench->result.detail, "dry run: would rescan scsi_host:3");
+	assert_int_equal(file_read_line(AT_FDCWD, path, line, sizeof(line)), 0);
+	assert_string_equal(line, "");
+	bench->command.dry_run = false;
+	run(bench, PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_SCSI_RESCAN);
+	assert_int_equal(bench->result.life, PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_SUCCEEDED);
+	assert_int_equal(file_read_line(AT_FDCWD, path, line, sizeof(line)), 0);
+	assert_string_equal(line, "- - -");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +369,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(dry_runs_touch_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(resync_names_its_collectors, setup, teardown),
 		cmocka_unit_test_setup_teardown(reconnect_waits_for_the_session, setup, teardown),
+		cmocka_unit_test_setup_teardown(rescan_of_a_device, setup, teardown),
+		cmocka_unit_test_setup_teardown(rescan_of_a_host, setup, teardown),
 		cmocka_unit_test(unknown_verbs_are_not_found),
 	};
 

@@ -100,9 +100,14 @@ static void open_commands(struct bench *bench, bool first_start)
 	};
 	struct errmsg err = { 0 };
 
-	host = (struct action_host){ bench,	     bench->dir,	 bench->dir,
-				     host_find,	     host_resync,	 host_may_reconnect,
-				     host_reconnect, host_is_reconnected };
+	host = (struct action_host){ .data = bench,
+				     .sysfs = bench->dir,
+				     .dev = bench->dir,
+				     .find = host_find,
+				     .resync = host_resync,
+				     .may_reconnect = host_may_reconnect,
+				     .reconnect = host_reconnect,
+				     .is_reconnected = host_is_reconnected };
 	assert_int_equal(
 		commands_open(&bench->commands, &options, &bench->settings, bench->program, &err),
 		0);

@@ -71,6 +71,22 @@ static void cli_getopt_add(struct cli_getopt *getopt, const struct cli_option *o
 	getopt->letters[len] = '\0';
 }
 
+size_t cli_tables(const struct cli_command *command,
+		  const struct cli_option *ret_tables[CLI_MAX_TABLES])
+{
+	const struct cli_option *const *shared = command ? command->shared : NULL;
+	size_t n = 0;
+
+	if (command && command->options)
+		ret_tables[n++] = command->options;
+	for (; shared && *shared && n < CLI_MAX_TABLES - 2; shared++)
+		ret_tables[n++] = *shared;
+	if (command && command->common)
+		ret_tables[n++] = command->common;
+	ret_tables[n++] = cli_global_options;
+	return n;
+}
+
 static const struct cli_option *cli_getopt_row(const struct cli_getopt *getopt, int value)
 {
 	if (value >= CLI_LONG_BASE)
@@ -181,12 +197,16 @@ static int cli_help_options(const struct cli_option *options, struct buf *out)
 
 static int cli_help_command(const struct cli_command *command, struct buf *out)
 {
+	const struct cli_option *tables[CLI_MAX_TABLES];
+	size_t n_own = cli_tables(command, tables) - 1;
 	int r = buf_printf(out, "Usage: pathbell %s%s%s%s\n\n%s.\n", command->path,
-			   command->options && command->options->name ? " [OPTION]..." : "",
-			   *command->operands ? " " : "", command->operands, command->summary);
+			   n_own ? " [OPTION]..." : "", *command->operands ? " " : "",
+			   command->operands, command->summary);
 
-	if (r == 0 && command->options && command->options->name)
-		r = buf_printf(out, "\nOptions:\n") ?: cli_help_options(command->options, out);
+	if (r == 0 && n_own)
+		r = buf_printf(out, "\nOptions:\n");
+	for (size_t i = 0; r == 0 && i < n_own; i++)
+		r = cli_help_options(tables[i], out);
 	if (r == 0 && command->help)
 		r = buf_printf(out, "\n%s\n", command->help);
 	return r ?: buf_printf(out, "\nGlobal options: pathbell --help\n");
@@ -200,8 +220,11 @@ static int cli_help_program(const struct cli_command *const *registry, struct bu
 		"Asks the Pathbell aggregator, commands hosts, makes keys and certificates, and "
 		"looks into the agent of this host.\n\nCommands:\n");
 
-	for (; r == 0 && *registry; registry++)
-		r = buf_printf(out, "  %-30s %s\n", (*registry)->path, (*registry)->summary);
+	for (; r == 0 && *registry; registry++) {
+		if (!(*registry)->unlisted)
+			r = buf_printf(out, "  %-30s %s\n", (*registry)->path,
+				       (*registry)->summary);
+	}
 	r = r ?: buf_printf(out, "\nGlobal options:\n") ?: cli_help_options(cli_global_options, out);
 	return r
 		       ?: buf_printf(out, "\nExit status: 0 done, 1 the request failed, 2 wrong "
@@ -256,14 +279,20 @@ static bool cli_table_takes_value(const struct cli_option *options, const char *
 /* @typed is behind its first hyphen. "--a=b" and "-ofoo" bring their value along. */
 static bool cli_takes_value(const struct cli_command *const *registry, const char *typed)
 {
+	const struct cli_option *tables[CLI_MAX_TABLES] = { cli_global_options };
 	size_t len = strlen(typed);
-	bool found;
+	size_t n = 1;
+	bool found = false;
 
 	if (strchr(typed, '=') || len == 0)
 		return false;
-	found = cli_table_takes_value(cli_global_options, typed, len);
-	for (; !found && *registry; registry++)
-		found = cli_table_takes_value((*registry)->options, typed, len);
+	for (;;) {
+		for (size_t i = 0; i < n && !found; i++)
+			found = cli_table_takes_value(tables[i], typed, len);
+		if (found || !*registry)
+			break;
+		n = cli_tables(*registry++, tables);
+	}
 	return found && (typed[0] == '-' || len == 1);
 }
 
@@ -348,7 +377,7 @@ static int cli_print_noun(const struct cli_command *const *registry, const struc
 
 static int cli_unknown(const struct cli_command *const *registry, const struct cli_words *words)
 {
-	const char *paths[64];
+	const char *paths[128];
 	char typed[256];
 	const char *near = NULL;
 	size_t n = 0;
@@ -356,7 +385,7 @@ static int cli_unknown(const struct cli_command *const *registry, const struct c
 	if (cli_print_noun(registry, words, stderr) > 0)
 		return cli_fail(CLI_USAGE, "'%s' needs one of these words behind it",
 				words->text[words->n - 1]);
-	for (; registry[n] && n < 64; n++)
+	for (; registry[n] && n < 128; n++)
 		paths[n] = registry[n]->path;
 	for (int max = CLI_MAX_WORDS; max > 0 && !near; max--) {
 		cli_typed(words, max, typed, sizeof(typed));
@@ -403,13 +432,15 @@ static int cli_take(struct cli *cli, const struct cli_option *option)
 }
 
 /* Runs getopt_long over argv from index 1; -1 or the exit status of a failure. */
-static int cli_parse(struct cli *cli, const struct cli_option *own, int argc, char **argv)
+static int cli_parse(struct cli *cli, int argc, char **argv)
 {
+	const struct cli_option *tables[CLI_MAX_TABLES];
+	size_t n = cli_tables(cli->command, tables);
 	struct cli_getopt getopt = { .letters = ":" };
 	int value;
 
-	cli_getopt_add(&getopt, own);
-	cli_getopt_add(&getopt, cli_global_options);
+	for (size_t i = 0; i < n; i++)
+		cli_getopt_add(&getopt, tables[i]);
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
 	while ((value = getopt_long(argc, argv, getopt.letters, getopt.longs, NULL)) != -1) {
@@ -468,7 +499,7 @@ static int cli_run(struct cli *cli)
 static int cli_without_command(const struct cli_command *const *registry, struct cli *cli, int argc,
 			       char **argv)
 {
-	int r = cli_parse(cli, NULL, argc, argv);
+	int r = cli_parse(cli, argc, argv);
 
 	if (r >= 0)
 		return r;
@@ -523,7 +554,7 @@ int cli_main(const struct cli_command *const *registry, int argc, char **argv)
 	if (!cli.command)
 		return cli_unknown(registry, &words);
 	argc = cli_without_words(&words, n_words, argc, argv);
-	r = cli_parse(&cli, cli.command->options, argc, argv);
+	r = cli_parse(&cli, argc, argv);
 	if (r >= 0)
 		return r;
 	cli.operands = argv + optind;

@@ -33,7 +33,8 @@ struct cli_option {
 	bool hidden; /* for tests: not in --help, not in completions */
 };
 
-#define CLI_MAX_OPTIONS 48 /* of one command, global ones included */
+#define CLI_MAX_OPTIONS 96 /* of one command, global ones included */
+#define CLI_MAX_TABLES	12 /* of options, of one command */
 #define CLI_MAX_VALUES	128
 #define CLI_ANY_NUMBER	1000 /* operands */
 
@@ -47,6 +48,12 @@ struct cli_command {
 	const struct cli_option *options; /* own ones; NULL = none */
 	const char *help;		  /* paragraphs behind the options; NULL = none */
 	int (*run)(struct cli *cli);	  /* returns enum cli_exit */
+	/* Tables that several commands have, behind their own: some (NULL ends), and one for all of
+	 * a kind. */
+	const struct cli_option *const *shared;
+	const struct cli_option *common;
+	const void *data; /* for run: the command's row in a table of its own kind */
+	bool unlisted;	  /* not in the program's --help: that of the words before it shows it */
 };
 
 struct cli_value {
@@ -67,6 +74,11 @@ extern const struct cli_option cli_global_options[];
 
 /* Parses, dispatches over the registry (NULL-terminated), returns the exit status. */
 int cli_main(const struct cli_command *const *registry, int argc, char **argv);
+
+/* All option tables of a command: its own, shared, common, global ones. NULL: global ones only.
+ * Returns how many. */
+size_t cli_tables(const struct cli_command *command,
+		  const struct cli_option *ret_tables[CLI_MAX_TABLES]);
 
 /* The last value of an option; NULL when it was not given. @name must be in the tables. */
 const char *cli_get(const struct cli *cli, const char *name);

@@ -7,8 +7,11 @@
 
 #include "core/clock.h"
 #include "core/file.h"
+#include "ctl/bundle.h"
+#include "ctl/confirm.h"
 #include "ctl/events.h"
 #include "ctl/registry.h"
+#include "ctl/verb.h"
 #include "proto/codec.h"
 #include "proto/envelope.h"
 #include "proto/kind.h"
@@ -19,8 +22,7 @@
 /* A command from the command line to its last state: build, sign, then write to a file or submit
  * and wait. */
 
-/* The operator's name in the certificate; NULL where it cannot be read. */
-static const char *command_issuer(const struct settings *settings, struct rpc_spiffe *ret_id)
+const char *command_issuer(const struct settings *settings, struct rpc_spiffe *ret_id)
 {
 	struct rpc_certificate certificate;
 
@@ -31,10 +33,8 @@ static const char *command_issuer(const struct settings *settings, struct rpc_sp
 	return ret_id->name;
 }
 
-static int command_sign(const struct settings *settings, const struct command_plan *plan,
-			struct buf *envelope)
+int command_signing_key(const struct settings *settings, struct envelope_key **ret_key)
 {
-	struct envelope_key *key = NULL;
 	struct errmsg err = { 0 };
 	int r;
 
@@ -42,16 +42,26 @@ static int command_sign(const struct settings *settings, const struct command_pl
 		return cli_fail(CLI_CONFIG, "no signing key: set signing_key in pathbell.yaml or "
 					    "give --signing-key FILE; make "
 					    "one with: pathbell key new FILE");
-	r = envelope_key_load(settings->signing_key, &key, &err);
-	if (r == 0)
-		r = envelope_sign(key, &plan->command, envelope, &err);
-	envelope_key_free(key);
+	r = envelope_key_load(settings->signing_key, ret_key, &err);
 	if (r == 0)
 		return CLI_OK;
 	return cli_fail_errmsg(r == -ENOENT   ? CLI_NOT_FOUND
 			       : r == -EACCES ? CLI_PERMISSION
 					      : CLI_FAILED,
 			       &err);
+}
+
+static int command_sign(const struct settings *settings, const struct command_plan *plan,
+			struct buf *envelope)
+{
+	struct envelope_key *key = NULL;
+	struct errmsg err = { 0 };
+	int code = command_signing_key(settings, &key);
+
+	if (code == CLI_OK && envelope_sign(key, &plan->command, envelope, &err) != 0)
+		code = cli_fail_errmsg(CLI_FAILED, &err);
+	envelope_key_free(key);
+	return code;
 }
 
 static int command_write(struct cli *cli, const struct command_plan *plan,
@@ -65,8 +75,9 @@ static int command_write(struct cli *cli, const struct command_plan *plan,
 		return cli_fail(CLI_FAILED, "%s: %s", path, strerror(-r));
 	if (!cli->out.json)
 		output_line(&cli->out,
-			    "command %s written to %s; send it with: pathbell command submit %s",
-			    id, path, path);
+			    "command %s written to %s; a second signer: pathbell command sign %s; "
+			    "send it with: pathbell command submit %s",
+			    id, path, path, path);
 	return CLI_OK;
 }
 
@@ -102,40 +113,78 @@ static int command_submit_envelope(struct cli *cli, struct client *client, const
 	return code;
 }
 
-/* @command is what the envelope holds. */
-static int command_send(struct cli *cli, const struct settings *settings,
-			const Pathbell__V1__Command *command, const void *envelope, size_t size)
+static void command_wait_for(const struct cli *cli, const struct settings *settings,
+			     const Pathbell__V1__Command *command, struct command_wait *ret_wait)
 {
-	struct command_wait wait = { .probe = command->verb ==
-					      PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_PROBE };
 	const Pathbell__V1__CommandTarget *target = command->target;
+
+	*ret_wait = (struct command_wait){
+		.probe = command->verb == PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_PROBE,
+		.quiet = bundle_takes_output(cli, command),
+	};
+	memcpy(ret_wait->id, command->id.data, ID_SIZE);
+	if (target && *target->name)
+		ret_wait->device = target->name;
+	if (target && *target->id)
+		ret_wait->subject = target->id;
+	ret_wait->timeout_ns = command_wait_ns(cli, settings, command->expires_unix_ms);
+}
+
+static int command_wait_and_show(struct cli *cli, struct client *client,
+				 const Pathbell__V1__Command *command, struct command_wait *wait)
+{
+	int code = command_wait(cli, client, wait);
+	int shown = CLI_OK;
+
+	if (command->verb == PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_DIAG && !command->dry_run &&
+	    (code == CLI_OK || code == CLI_UNSUCCESSFUL))
+		shown = bundle_fetch(cli, client, command, wait->after_id);
+	return code == CLI_OK ? shown : code;
+}
+
+int command_send(struct cli *cli, const struct settings *settings,
+		 const Pathbell__V1__Command *command, const void *envelope, size_t size)
+{
+	struct command_wait wait;
 	struct client *client = NULL;
 	char id[ID_TEXT_SIZE];
 	int code = client_open(settings, &client);
 
-	memcpy(wait.id, command->id.data, ID_SIZE);
+	command_wait_for(cli, settings, command, &wait);
 	id_format(wait.id, id);
-	if (target && *target->name)
-		wait.device = target->name;
-	if (target && *target->id)
-		wait.subject = target->id;
-	wait.timeout_ns = command_wait_ns(cli, settings, command->expires_unix_ms);
-	if (code == CLI_OK && wait.probe)
+	if (code == CLI_OK)
 		code = events_tail(client, &wait.after_id);
 	if (code == CLI_OK)
 		code = command_submit_envelope(cli, client, envelope, size);
-	if (code == CLI_OK && !cli->out.json)
+	if (code == CLI_OK && !cli->out.json && !wait.quiet)
 		output_line(&cli->out, "command %s: %s on %zu host%s", id,
 			    command_verb_name(command->verb), command->n_host_ids,
 			    command->n_host_ids == 1 ? "" : "s");
 	if (code == CLI_OK && !cli_has(cli, "no-wait"))
-		code = command_wait(cli, client, &wait);
+		code = command_wait_and_show(cli, client, command, &wait);
 	client_close(client);
 	return code;
 }
 
-static int command_run(struct cli *cli, unsigned verb)
+/* What cannot be taken back is asked about before it is signed. */
+static int command_confirm(const struct cli *cli, const struct command_plan *plan)
 {
+	char target[1024];
+	char question[1280];
+
+	if (!plan->command.override_last_path || plan->command.dry_run)
+		return CLI_OK;
+	command_target_text(plan->command.target, target, sizeof(target));
+	snprintf(question, sizeof(question),
+		 "%s of %s may take the last usable path from %zu host%s, and the data with it.",
+		 command_verb_name(plan->command.verb), target, plan->command.n_host_ids,
+		 plan->command.n_host_ids == 1 ? "" : "s");
+	return confirm(cli, question, "yes");
+}
+
+int command_verb_run(struct cli *cli)
+{
+	const struct verb *verb = cli->command->data;
 	const char *path = cli_get(cli, "envelope-out");
 	struct buf envelope = { .max = COMMAND_MAX_ENVELOPE };
 	struct command_plan plan;
@@ -144,8 +193,10 @@ static int command_run(struct cli *cli, unsigned verb)
 	int code = settings_load(cli, &settings);
 
 	if (code == CLI_OK)
-		code = command_build(cli, verb, command_issuer(&settings, &operator_id),
+		code = command_build(cli, verb->number, command_issuer(&settings, &operator_id),
 				     clock_realtime_ns(), &plan);
+	if (code == CLI_OK)
+		code = command_confirm(cli, &plan);
 	if (code == CLI_OK)
 		code = command_sign(&settings, &plan, &envelope);
 	if (code == CLI_OK && path)
@@ -155,21 +206,6 @@ static int command_run(struct cli *cli, unsigned verb)
 	buf_deinit(&envelope);
 	settings_deinit(&settings);
 	return code;
-}
-
-static int command_probe_run(struct cli *cli)
-{
-	return command_run(cli, PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_PROBE);
-}
-
-static int command_resync_run(struct cli *cli)
-{
-	return command_run(cli, PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_RESYNC);
-}
-
-static int command_uplink_reconnect_run(struct cli *cli)
-{
-	return command_run(cli, PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_UPLINK_RECONNECT);
 }
 
 /* ---- command submit ---- */
@@ -223,78 +259,25 @@ static int command_submit_run(struct cli *cli)
 }
 
 /* clang-format off */
-#define COMMAND_OPTIONS \
-	{ "signing-key", "FILE", "Ed25519 key that signs the command", 0, false }, \
-	{ "reason", "TEXT", "why, for the journal and the audit; at most 512 bytes", 'r', false }, \
-	{ "issuer", "NAME", "who asks (default: the name in the operator certificate)", 0, false }, \
-	{ "expires", "DURATION", "a host that hears of it later refuses it (default 5m, at most 23h)", 0, false }, \
-	{ "action-timeout", "DURATION", "longest time for the action on the host (default: the host's)", 0, false }, \
-	{ "dry-run", NULL, "only say what would be done", 'N', false }, \
-	{ "wait", NULL, "wait for the end and print the states (default)", 0, false }, \
-	{ "no-wait", NULL, "return as soon as the aggregator has stored the command", 0, false }, \
-	{ "envelope-out", "FILE", "write the signed command to FILE instead of sending it", 0, false }, \
-	{ NULL, NULL, NULL, 0, false }
+const struct cli_option command_options[] = {
+	{ "signing-key", "FILE", "Ed25519 key that signs the command", 0, false },
+	{ "reason", "TEXT", "why, for the journal and the audit; at most 512 bytes", 'r', false },
+	{ "issuer", "NAME", "who asks (default: the name in the operator certificate)", 0, false },
+	{ "expires", "DURATION", "a host that hears of it later refuses it (default 5m, at most 23h)", 0, false },
+	{ "action-timeout", "DURATION", "longest time for the action on the host (default: the host's)", 0, false },
+	{ "dry-run", NULL, "only say what would be done", 'N', false },
+	{ "yes", NULL, "do not ask", 'y', false },
+	{ "wait", NULL, "wait for the end and print the states (default)", 0, false },
+	{ "no-wait", NULL, "return as soon as the aggregator has stored it", 0, false },
+	{ "envelope-out", "FILE", "write what was signed to FILE instead of sending it", 0, false },
+	{ NULL, NULL, NULL, 0, false },
+};
 /* clang-format on */
-
-static const struct cli_option command_probe_options[] = {
-	{ "device", "NAME", "kernel name of the device: sda, dm-3, nvme0n1", 'D', false },
-	{ "id", "SUBJECT_ID", "stable identity of the device: wwid:..., serial:..., dev:7:0", 0,
-	  false },
-	{ "read", NULL, "also read one sector with O_DIRECT", 0, false },
-	COMMAND_OPTIONS,
-};
-
-static const struct cli_option command_resync_options[] = {
-	{ "collector", "NAME", "only this collector; may be repeated (default: all)", 'C', false },
-	COMMAND_OPTIONS,
-};
-
-static const struct cli_option command_uplink_reconnect_options[] = {
-	{ "address", "HOST:PORT",
-	  "which of the host's configured addresses (default: the next one)", 0, false },
-	COMMAND_OPTIONS,
-};
 
 static const struct cli_option command_submit_options[] = {
 	{ "wait", NULL, "wait for the end and print the states (default)", 0, false },
 	{ "no-wait", NULL, "return as soon as the aggregator has stored the command", 0, false },
 	{ NULL, NULL, NULL, 0, false },
-};
-
-#define COMMAND_HELP \
-	"Exit status 0 only when the command SUCCEEDED on every host; 6 when it ended otherwise."
-
-const struct cli_command command_probe = {
-	.path = "command probe",
-	.summary = "Have hosts read the state of a device again and report it",
-	.operands = "HOST...",
-	.min_operands = 1,
-	.max_operands = COMMAND_MAX_HOSTS,
-	.options = command_probe_options,
-	.help = COMMAND_HELP,
-	.run = command_probe_run,
-};
-
-const struct cli_command command_resync = {
-	.path = "command resync",
-	.summary = "Have hosts publish a snapshot of what they watch",
-	.operands = "HOST...",
-	.min_operands = 1,
-	.max_operands = COMMAND_MAX_HOSTS,
-	.options = command_resync_options,
-	.help = COMMAND_HELP,
-	.run = command_resync_run,
-};
-
-const struct cli_command command_uplink_reconnect = {
-	.path = "command uplink-reconnect",
-	.summary = "Have hosts drain their connection and connect again",
-	.operands = "HOST...",
-	.min_operands = 1,
-	.max_operands = COMMAND_MAX_HOSTS,
-	.options = command_uplink_reconnect_options,
-	.help = COMMAND_HELP,
-	.run = command_uplink_reconnect_run,
 };
 
 const struct cli_command command_submit = {

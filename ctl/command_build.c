@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/config.h"
 #include "ctl/command.h"
+#include "ctl/verb.h"
 
 #define COMMAND_DEFAULT_EXPIRES_NS (300 * CLOCK_NS_PER_S)
 #define COMMAND_MAX_EXPIRES_NS \
@@ -25,66 +26,71 @@ static int command_duration(const struct cli *cli, const char *option, uint64_t 
 	return CLI_OK;
 }
 
-static int command_build_probe(const struct cli *cli, struct command_plan *plan)
-{
-	const char *device = cli_get(cli, "device");
-	const char *id = cli_get(cli, "id");
+/* ---- what must be named ---- */
 
-	if (!device == !id)
-		return cli_fail(CLI_USAGE, "give either --device NAME (sda, dm-3) or --id "
-					   "SUBJECT_ID (wwid:..., dev:7:0)");
-	pathbell__v1__command_target__init(&plan->target);
-	pathbell__v1__probe_args__init(&plan->probe);
-	if (device && strncmp(device, "/dev/", 5) == 0)
-		device += 5;
-	plan->target.name = (char *)(device ?: "");
-	plan->target.id = (char *)(id ?: "");
-	plan->command.target = &plan->target;
-	plan->probe.target = &plan->target;
-	plan->probe.read_sector = cli_has(cli, "read");
-	plan->command.args_case = PATHBELL__V1__COMMAND__ARGS_PROBE;
-	plan->command.probe = &plan->probe;
-	return CLI_OK;
+static bool command_names_device(const Pathbell__V1__CommandTarget *target)
+{
+	return *target->name || *target->id;
 }
 
-static int command_build_resync(const struct cli *cli, struct command_plan *plan)
+static bool command_has_need(enum verb_need need, const Pathbell__V1__Command *command)
 {
-	const char *names[COMMAND_MAX_COLLECTORS];
-	size_t n = cli_get_all(cli, "collector", names, COMMAND_MAX_COLLECTORS);
+	static const Pathbell__V1__CommandTarget nothing = PATHBELL__V1__COMMAND_TARGET__INIT;
+	const Pathbell__V1__CommandTarget *target = command->target ?: &nothing;
 
-	if (n > COMMAND_MAX_COLLECTORS)
-		return cli_fail(CLI_USAGE, "more than %d --collector", COMMAND_MAX_COLLECTORS);
-	pathbell__v1__resync_args__init(&plan->resync);
-	for (size_t i = 0; i < n; i++)
-		plan->collectors[i] = (char *)names[i];
-	plan->resync.collectors = plan->collectors;
-	plan->resync.n_collectors = n;
-	plan->command.args_case = PATHBELL__V1__COMMAND__ARGS_RESYNC;
-	plan->command.resync = &plan->resync;
-	return CLI_OK;
-}
-
-static int command_build_reconnect(const struct cli *cli, struct command_plan *plan)
-{
-	pathbell__v1__uplink_reconnect_args__init(&plan->reconnect);
-	plan->reconnect.address = (char *)(cli_get(cli, "address") ?: "");
-	plan->command.args_case = PATHBELL__V1__COMMAND__ARGS_UPLINK_RECONNECT;
-	plan->command.uplink_reconnect = &plan->reconnect;
-	return CLI_OK;
-}
-
-static int command_build_args(const struct cli *cli, struct command_plan *plan)
-{
-	switch (plan->command.verb) {
-	case PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_PROBE:
-		return command_build_probe(cli, plan);
-	case PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_RESYNC:
-		return command_build_resync(cli, plan);
-	case PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_UPLINK_RECONNECT:
-		return command_build_reconnect(cli, plan);
+	switch (need) {
+	case VERB_NEEDS_DEVICE:
+		return command_names_device(target);
+	case VERB_NEEDS_SUBSYSTEM:
+		return *target->nqn && *target->transport_address;
+	case VERB_NEEDS_ADDRESS:
+		return *target->transport_address;
+	case VERB_NEEDS_CONTROLLER:
+		return *target->nqn || *target->transport_address || command_names_device(target);
+	case VERB_NEEDS_PATH:
+		return *target->path_wwid || command_names_device(target);
+	case VERB_NEEDS_GROUP:
+		return (*target->map_uuid || *target->map_name) && target->group;
+	case VERB_NEEDS_SCSI:
+		return !(*target->path_wwid || command_names_device(target)) ==
+		       (command->scsi_rescan->host != 0);
 	default:
-		return cli_fail(CLI_USAGE, "no such verb");
+		return true;
 	}
+}
+
+static int command_check_need(const struct verb *verb, const Pathbell__V1__Command *command)
+{
+	static const char *const sentences[] = {
+		[VERB_NEEDS_DEVICE] = "give either --device NAME (sda, dm-3) or --id SUBJECT_ID "
+				      "(wwid:..., dev:7:0)",
+		[VERB_NEEDS_SUBSYSTEM] = "give --nqn NQN and the address: --transport tcp "
+					 "--traddr ADDRESS",
+		[VERB_NEEDS_ADDRESS] = "give the address: --transport tcp --traddr ADDRESS",
+		[VERB_NEEDS_CONTROLLER] = "which controller? --nqn NQN with --traddr ADDRESS, "
+					  "--id SUBJECT_ID or --device nvmeN",
+		[VERB_NEEDS_PATH] = "which path? --map UUID with --path WWID (or its kernel name)",
+		[VERB_NEEDS_GROUP] = "give --map UUID and --group N",
+		[VERB_NEEDS_SCSI] = "give either a device (--path WWID, --device NAME, --id "
+				    "SUBJECT_ID) or --scsi-host N",
+	};
+
+	if (command_has_need(verb->need, command))
+		return CLI_OK;
+	return cli_fail(CLI_USAGE, "%s: %s", verb->word, sentences[verb->need]);
+}
+
+static int command_build_args(const struct cli *cli, const struct verb *verb,
+			      const Pathbell__V1__CommandTarget *planned, struct command_plan *plan)
+{
+	int code;
+
+	if (!verb)
+		return cli_fail(CLI_USAGE, "no such verb");
+	code = verb->need == VERB_NEEDS_NOTHING ? CLI_OK : command_target(cli, planned, plan);
+	if (code == CLI_OK && verb->build)
+		code = verb->build(cli, plan);
+	return code == CLI_OK ? command_check_need(verb, &plan->command) : code;
 }
 
 static int command_build_texts(const struct cli *cli, const char *issuer, struct command_plan *plan)
@@ -120,8 +126,8 @@ static int command_build_hosts(const struct cli *cli, struct command_plan *plan)
 	return CLI_OK;
 }
 
-int command_build(const struct cli *cli, unsigned verb, const char *issuer, uint64_t now_ns,
-		  struct command_plan *ret_plan)
+int command_build_for(const struct cli *cli, unsigned verb, const char *issuer, uint64_t now_ns,
+		      const Pathbell__V1__CommandTarget *planned, struct command_plan *ret_plan)
 {
 	struct command_plan *plan = ret_plan;
 	uint64_t expires_ns = 0;
@@ -140,12 +146,19 @@ int command_build(const struct cli *cli, unsigned verb, const char *issuer, uint
 	if (code == CLI_OK)
 		code = command_build_texts(cli, issuer, plan);
 	if (code == CLI_OK)
-		code = command_build_hosts(cli, plan);
-	if (code == CLI_OK)
-		code = command_build_args(cli, plan);
+		code = command_build_args(cli, verb_find(verb), planned, plan);
 	plan->command.not_before_unix_ms = now_ns / CLOCK_NS_PER_MS - COMMAND_BACKDATE_MS;
 	plan->command.expires_unix_ms = (now_ns + expires_ns) / CLOCK_NS_PER_MS;
 	plan->command.timeout_ms = (uint32_t)(timeout_ns / CLOCK_NS_PER_MS);
 	plan->command.dry_run = cli_has(cli, "dry-run");
+	plan->command.override_last_path = cli_has(cli, "override-last-path");
 	return code;
+}
+
+int command_build(const struct cli *cli, unsigned verb, const char *issuer, uint64_t now_ns,
+		  struct command_plan *ret_plan)
+{
+	int code = command_build_for(cli, verb, issuer, now_ns, NULL, ret_plan);
+
+	return code == CLI_OK ? command_build_hosts(cli, ret_plan) : code;
 }

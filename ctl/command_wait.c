@@ -84,10 +84,10 @@ static void wait_take(struct wait_state *state, const Pathbell__V1__CommandRecor
 {
 	bool succeeded = record->n_hosts > 0;
 
-	if (state->cli->out.json)
+	if (state->cli->out.json && !state->wait->quiet)
 		output_message(&state->cli->out, &record->base);
 	for (size_t i = 0; i < record->n_hosts; i++) {
-		if (!state->cli->out.json)
+		if (!state->cli->out.json && !state->wait->quiet)
 			wait_show_host(state, i, record->hosts[i]);
 		succeeded &= record->hosts[i]->life ==
 			     PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_SUCCEEDED;

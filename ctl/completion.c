@@ -29,9 +29,13 @@ static int completion_table(const struct cli_command *const *registry, struct bu
 	int r = 0;
 
 	for (; r == 0 && *registry; registry++) {
-		r = buf_printf(out, "    '%s' '", (*registry)->path) ?:
-		    completion_options((*registry)->options, out) ?:
-		    completion_options(cli_global_options, out) ?: buf_printf(out, "' \\\n");
+		const struct cli_option *tables[CLI_MAX_TABLES];
+		size_t n = cli_tables(*registry, tables);
+
+		r = buf_printf(out, "    '%s' '", (*registry)->path);
+		for (size_t i = 0; r == 0 && i < n; i++)
+			r = completion_options(tables[i], out);
+		r = r ?: buf_printf(out, "' \\\n");
 	}
 	return r;
 }
@@ -47,7 +51,7 @@ static bool completion_is_file(const struct cli_option *option)
 	return false;
 }
 
-#define COMPLETION_MAX_NAMES 128
+#define COMPLETION_MAX_NAMES 256
 
 struct completion_names {
 	const struct cli_option *rows[COMPLETION_MAX_NAMES];
@@ -64,21 +68,28 @@ static void completion_add(struct completion_names *names, const struct cli_opti
 		names->rows[names->n++] = option;
 }
 
+static void completion_collect_table(const struct cli_option *table, bool files,
+				     struct completion_names *ret_names)
+{
+	for (; table->name; table++) {
+		if (table->argument && !table->hidden && (!files || completion_is_file(table)))
+			completion_add(ret_names, table);
+	}
+}
+
 /* Every option with a value, once: of files only, or all. */
 static void completion_collect(const struct cli_command *const *registry, bool files,
 			       struct completion_names *ret_names)
 {
-	const struct cli_option *table = cli_global_options;
+	const struct cli_option *tables[CLI_MAX_TABLES] = { cli_global_options };
+	size_t n = 1;
 
 	for (;;) {
-		for (; table && table->name; table++) {
-			if (table->argument && !table->hidden &&
-			    (!files || completion_is_file(table)))
-				completion_add(ret_names, table);
-		}
+		for (size_t i = 0; i < n; i++)
+			completion_collect_table(tables[i], files, ret_names);
 		if (!*registry)
 			return;
-		table = (*registry++)->options;
+		n = cli_tables(*registry++, tables);
 	}
 }
 

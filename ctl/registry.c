@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctl/registry.h"
 
+#include "ctl/verb.h"
+
 const struct cli_command *const registry_commands[] = {
 	&hosts_command,
 	&hosts_one_command,
 	&events_command,
-	&command_probe,
-	&command_resync,
-	&command_uplink_reconnect,
+	&verb_commands[VERB_PROBE],
+	&verb_commands[VERB_RESYNC],
+	&verb_commands[VERB_UPLINK_RECONNECT],
+	&verb_commands[VERB_NVME_CONNECT],
+	&verb_commands[VERB_NVME_DISCOVER],
+	&verb_commands[VERB_NVME_RESET],
+	&verb_commands[VERB_NVME_RESCAN],
+	&verb_commands[VERB_NVME_DISCONNECT],
+	&verb_commands[VERB_MULTIPATH_REINSTATE],
+	&verb_commands[VERB_MULTIPATH_FAIL],
+	&verb_commands[VERB_MULTIPATH_SWITCH_GROUP],
+	&verb_commands[VERB_SCSI_RESCAN],
+	&verb_commands[VERB_DIAG],
+	&verb_commands[VERB_HALT],
+	&verb_commands[VERB_RESUME],
 	&command_submit,
 	&commands_show_command,
 	&commands_command,

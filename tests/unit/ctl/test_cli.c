@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "ctl/command.h"
 #include "ctl/registry.h"
+#include "ctl/verb.h"
 
 /* A registry of our own: what the parser hands to a command. */
 static struct {
@@ -47,10 +48,23 @@ static const struct cli_option options[] = {
 	{ NULL, NULL, NULL, 0, false },
 };
 
-static const struct cli_command one = { "one", "First", "[A] [B]", 0, 2, options, NULL, record };
-static const struct cli_command one_deep = { "one deep thing", "Second",      "A",   1, 1,
-					     options,	       "More words.", record };
-static const struct cli_command two = { "two", "Third", "", 0, 0, NULL, NULL, record };
+static const struct cli_command one = { .path = "one",
+					.summary = "First",
+					.operands = "[A] [B]",
+					.max_operands = 2,
+					.options = options,
+					.run = record };
+static const struct cli_command one_deep = { .path = "one deep thing",
+					     .summary = "Second",
+					     .operands = "A",
+					     .min_operands = 1,
+					     .max_operands = 1,
+					     .options = options,
+					     .help = "More words.",
+					     .run = record };
+static const struct cli_command two = {
+	.path = "two", .summary = "Third", .operands = "", .run = record
+};
 static const struct cli_command *const registry[] = { &one, &one_deep, &two, NULL };
 
 static int call(const char *line)
@@ -205,17 +219,23 @@ static void test_every_command_is_complete(void **state)
 /* The search for words relies on it: a name or letter takes a value everywhere or nowhere. */
 static void test_options_mean_the_same_everywhere(void **state)
 {
-	const struct cli_option *all[512];
+	static const struct cli_option *all[8192];
 	size_t n = 0;
 
 	for (const struct cli_option *o = cli_global_options; o->name; o++)
 		all[n++] = o;
 	for (const struct cli_command *const *c = registry_commands; *c; c++) {
+		const struct cli_option *tables[CLI_MAX_TABLES];
+		size_t n_tables = cli_tables(*c, tables);
 		size_t own = 0;
 
-		for (const struct cli_option *o = (*c)->options; o && o->name; o++, own++)
-			all[n++] = o;
-		assert_true(own + 12 <= CLI_MAX_OPTIONS);
+		for (size_t i = 0; i < n_tables; i++) {
+			for (const struct cli_option *o = tables[i]; o->name; o++, own++)
+				all[n++] = o;
+		}
+		assert_true(n_tables < CLI_MAX_TABLES);
+		assert_true(own <= CLI_MAX_OPTIONS);
+		assert_true(n + CLI_MAX_OPTIONS < sizeof(all) / sizeof(all[0]));
 	}
 	for (size_t i = 0; i < n; i++) {
 		for (size_t j = 0; j < i; j++) {
@@ -232,7 +252,7 @@ static void test_options_mean_the_same_everywhere(void **state)
 static struct cli probe_line(const struct cli_value *values, size_t n_values, char **hosts,
 			     int n_hosts)
 {
-	struct cli cli = { .command = &command_probe,
+	struct cli cli = { .command = &verb_commands[VERB_PROBE],
 			   .n_values = n_values,
 			   .operands = hosts,
 			   .n_operands = n_hosts };

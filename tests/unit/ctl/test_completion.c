@@ -76,14 +76,15 @@ static size_t count_words(const char *text)
 static void test_options_equal_the_table(void **state)
 {
 	for (const struct cli_command *const *c = registry_commands; *c; c++) {
-		const struct cli_option *tables[] = { (*c)->options, cli_global_options };
+		const struct cli_option *tables[CLI_MAX_TABLES];
+		size_t n_tables = cli_tables(*c, tables);
 		char line[128];
 		char text[4096];
 		size_t n = 0;
 
 		snprintf(line, sizeof(line), "%s --", (*c)->path);
 		offers(line, text, sizeof(text));
-		for (size_t t = 0; t < 2; t++) {
+		for (size_t t = 0; t < n_tables; t++) {
 			for (const struct cli_option *o = tables[t]; o && o->name; o++) {
 				char word[64];
 

@@ -7,9 +7,12 @@
 #include <sysexits.h>
 
 #include "agent/agent.h"
+#include "collectors/offspring.h"
+#include "core/clock.h"
 #include "core/log.h"
 
-#define MAIN_CONFIG "/etc/pathbell/pathbelld.yaml"
+#define MAIN_LEFT_NS (20 * CLOCK_NS_PER_S) /* below TimeoutStopSec of the unit */
+#define MAIN_CONFIG  "/etc/pathbell/pathbelld.yaml"
 
 enum main_mode { MAIN_RUN, MAIN_CHECK, MAIN_DUMP };
 
@@ -42,6 +45,7 @@ static int main_run(struct settings *settings, const char *path)
 	const struct rlimit none = { 0, 0 };
 	struct errmsg err = { 0 };
 	char text[800];
+	size_t n_left;
 
 	log_open("pathbelld", settings_log_level(settings));
 	setrlimit(RLIMIT_CORE, &none); /* captured data must not end up in a core file */
@@ -52,7 +56,11 @@ static int main_run(struct settings *settings, const char *path)
 	}
 	agent_run(&agent);
 	agent_close(&agent);
-	log_notice("stopped");
+	n_left = offspring_wait_left(MAIN_LEFT_NS);
+	if (n_left > 0)
+		log_warning("stopped, but children that clean up still run n=%zu", n_left);
+	else
+		log_notice("stopped");
 	return EXIT_SUCCESS;
 }
 

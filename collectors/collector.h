@@ -61,6 +61,8 @@ struct collector_ctx {
 	const char *tracefs_path;  /* /sys/kernel/tracing unless configured otherwise */
 	bool pipeline_full; /* set by publish: stop and return COLLECTOR_E_MORE, the same event
 			       again later */
+	bool ending;	    /* in close: for good (the agent ends, or the collector is disabled),
+			       not to be opened again at once */
 };
 
 struct collector_fd {

@@ -605,6 +605,16 @@ void guard_drain(struct guard *guard)
 	(void)guard_flush(guard);
 }
 
+void *guard_collector(const struct guard *guard)
+{
+	return guard->is_open ? guard->collector : NULL;
+}
+
+void guard_set_ending(struct guard *guard)
+{
+	guard->ctx.ending = true;
+}
+
 struct guard *guard_free(struct guard *guard)
 {
 	if (guard == NULL)

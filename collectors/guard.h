@@ -54,5 +54,9 @@ void guard_drain(struct guard *guard);
 void guard_delivered(struct guard *guard, uint64_t ticket, bool delivered);
 void guard_status(const struct guard *guard, struct guard_status *ret_status);
 const char *guard_name(const struct guard *guard);
+/* What `open` of the collector has made; NULL while it is closed. For who knows its type. */
+void *guard_collector(const struct guard *guard);
+/* The next close is for good, not for a restart: see collector_ctx.ending. */
+void guard_set_ending(struct guard *guard);
 const char *guard_state_name(enum guard_state state); /* closed up parked blind failed ended */
 struct guard *guard_free(struct guard *guard);

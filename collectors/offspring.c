@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/fd.h"
 
 /*
@@ -16,6 +18,10 @@
  * that has died before prctl is found by its changed number.
  */
 #define OFFSPRING_READ 65536
+#define OFFSPRING_LEFT 8
+
+static int offspring_left[OFFSPRING_LEFT]; /* pidfds of the last ones that survive */
+static size_t offspring_n_left;
 
 static void offspring_close_others(int a, int b)
 {
@@ -90,6 +96,7 @@ int offspring_start(struct offspring *offspring, const struct offspring_spec *sp
 		return -error;
 	}
 	buf_reset(&offspring->answer);
+	offspring->survives = spec->survives;
 	offspring->fd = ends[0];
 	/* So that a later kill can't hit another process with a recycled number. */
 	offspring->pidfd = (int)syscall(SYS_pidfd_open, offspring->pid, 0);
@@ -99,10 +106,32 @@ int offspring_start(struct offspring *offspring, const struct offspring_spec *sp
 void offspring_leave(struct offspring *offspring)
 {
 	offspring->fd = fd_close(offspring->fd);
+	if (offspring->survives && offspring->pidfd >= 0 && offspring_n_left < OFFSPRING_LEFT) {
+		offspring_left[offspring_n_left++] = offspring->pidfd;
+		offspring->pidfd = -1;
+	}
 	offspring->pidfd = fd_close(offspring->pidfd);
 	/* In the agent the loop reaps it, now or when the kernel lets it go. Elsewhere it may have
 	 * ended by now. */
 	(void)waitpid(offspring->pid, NULL, WNOHANG);
+}
+
+size_t offspring_wait_left(uint64_t timeout_ns)
+{
+	uint64_t end_ns = clock_monotonic_ns() + timeout_ns;
+	size_t n_running = 0;
+
+	for (size_t i = 0; i < offspring_n_left; i++) {
+		struct pollfd ended = { .fd = offspring_left[i], .events = POLLIN };
+		uint64_t now_ns = clock_monotonic_ns();
+		int left_ms = now_ns < end_ns ? (int)((end_ns - now_ns) / CLOCK_NS_PER_MS) : 0;
+
+		/* A pidfd is readable when its process has ended: pidfd_open(2). */
+		n_running += poll(&ended, 1, left_ms) != 1;
+		fd_close(offspring_left[i]);
+	}
+	offspring_n_left = 0;
+	return n_running;
 }
 
 int offspring_read(struct offspring *offspring, bool *ret_progress)

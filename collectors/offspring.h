@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "core/buf.h"
@@ -17,6 +18,7 @@ struct offspring {
 	int fd;	   /* read end; -1: none runs */
 	int pidfd; /* -1 where there is none */
 	pid_t pid;
+	bool survives;
 	struct buf answer; /* so far */
 };
 
@@ -45,5 +47,9 @@ void offspring_kill(const struct offspring *offspring);
 void offspring_stop(struct offspring *offspring);
 /* The child goes its own way; for one that survives. */
 void offspring_leave(struct offspring *offspring);
+/* At the very end of the program, when no loop runs any more: gives those that survive @timeout_ns
+ * to end, because what started this program may kill what it leaves (KillMode=mixed,
+ * systemd.kill(5)). Returns how many still run. */
+size_t offspring_wait_left(uint64_t timeout_ns);
 /* Frees the answer too. */
 void offspring_deinit(struct offspring *offspring);

@@ -155,9 +155,29 @@ static void test_survivor_ignores_term(void **state)
 	offspring_leave(&offspring);
 	assert_false(offspring_is_running(&offspring));
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	assert_int_equal(offspring_wait_left(1), 1);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(offspring_wait_left(1), 0);
+	offspring_deinit(&offspring);
+}
+
+/* The end of one that survives is waited for. */
+static void test_survivor_is_waited_for(void **state)
+{
+	struct wish wish = { .other = -1, .kept = -1 };
+	struct offspring_spec spec = {
+		.name = "test", .keep = -1, .survives = true, .run = tell_facts, .data = &wish
+	};
+	struct offspring offspring;
+
+	offspring_init(&offspring, 0);
+	assert_int_equal(offspring_start(&offspring, &spec), 0);
+	offspring_leave(&offspring);
+	assert_int_equal(offspring_wait_left(30000000000), 0);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 	offspring_deinit(&offspring);
 }
 
@@ -168,6 +188,7 @@ int main(void)
 		cmocka_unit_test(test_killed_child_ends),
 		cmocka_unit_test(test_answer_has_a_limit),
 		cmocka_unit_test(test_survivor_ignores_term),
+		cmocka_unit_test(test_survivor_is_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

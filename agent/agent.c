@@ -160,8 +160,11 @@ static void agent_stop(struct agent *agent)
 	agent->stopping = true;
 	log_notice("stopping");
 	notify_stopping();
-	for (size_t i = 0; i < registry_n; i++)
+	for (size_t i = 0; i < registry_n; i++) {
+		if (agent->collectors[i].guard)
+			guard_set_ending(agent->collectors[i].guard);
 		agent_stop_collector(agent, i);
+	}
 	announce_agent(&agent->announcer, KIND(AGENT_STOPPED), "signal", agent->config_path,
 		       agent->config_generation);
 	if (agent->forwarder)
@@ -224,8 +227,11 @@ void agent_sync_collectors(struct agent *agent)
 			continue;
 		if (collector->guard &&
 		    (!settings_collector_enabled(agent->settings, i) ||
-		     !settings_collector_equal(collector->settings, agent->settings, i)))
+		     !settings_collector_equal(collector->settings, agent->settings, i))) {
+			if (!settings_collector_enabled(agent->settings, i))
+				guard_set_ending(collector->guard);
 			agent_stop_collector(agent, i);
+		}
 		if (!collector->guard && settings_collector_enabled(agent->settings, i))
 			agent_start_collector(agent, i);
 	}

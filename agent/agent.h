@@ -70,5 +70,13 @@ void agent_find_verifier(struct agent *agent);
 /* What actions need of the agent (host.c). */
 void agent_fill_host(struct agent *agent);
 /* `pathbell local` (local.c). */
-void agent_answer(void *data, const Pathbell__V1__LocalRequest *request,
+void agent_answer(void *data, bool may_change, const Pathbell__V1__LocalRequest *request,
 		  Pathbell__V1__LocalResponse *response, struct arena *arena);
+/* Of them, what concerns the NVMe monitor (local_nvme.c). False: out of memory. */
+bool agent_answer_nvme(struct agent *agent, bool may_change,
+		       const Pathbell__V1__LocalNvmeRequest *request,
+		       Pathbell__V1__LocalResponse *response, struct arena *arena);
+/* It is to want this address; after a command connected it. 0 or -errno. */
+int agent_want_nvme(struct agent *agent, const char *address, const char *nqn);
+/* A command disconnected it: it is not to come back. */
+void agent_forget_nvme(struct agent *agent, const char *address, const char *nqn);

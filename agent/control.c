@@ -21,6 +21,7 @@
 struct control_client {
 	struct control *control;
 	int fd; /* -1 = free */
+	bool may_change;
 	struct ev_io io;
 };
 
@@ -49,14 +50,15 @@ static bool control_has_group(int fd, gid_t group)
 	return false;
 }
 
-static bool control_may_ask(struct control *control, int fd)
+static bool control_may_ask(struct control *control, int fd, bool *ret_may_change)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
 		return false;
-	if (peer.uid == 0 || peer.uid == geteuid())
+	*ret_may_change = peer.uid == 0 || peer.uid == geteuid();
+	if (*ret_may_change)
 		return true;
 	if (control->has_group &&
 	    (peer.gid == control->group || control_has_group(fd, control->group)))
@@ -93,8 +95,9 @@ static int control_send(struct control *control, int fd, Pathbell__V1__LocalResp
 	return send(fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static int control_serve(struct control *control, int fd, const uint8_t *packet, size_t size)
+static int control_serve(struct control_client *client, const uint8_t *packet, size_t size)
 {
+	struct control *control = client->control;
 	Pathbell__V1__LocalResponse response = PATHBELL__V1__LOCAL_RESPONSE__INIT;
 	Pathbell__V1__LocalRequest *request;
 	struct errmsg err = { 0 };
@@ -103,10 +106,11 @@ static int control_serve(struct control *control, int fd, const uint8_t *packet,
 	request = codec_unpack(&pathbell__v1__local_request__descriptor, &scan_limits_request,
 			       control->arena, packet, size, &err);
 	if (request)
-		control->options.answer(control->options.data, request, &response, control->arena);
+		control->options.answer(control->options.data, client->may_change, request,
+					&response, control->arena);
 	else
 		response.error = err.text;
-	r = control_send(control, fd, &response);
+	r = control_send(control, client->fd, &response);
 	arena_reset(control->arena);
 	return r;
 }
@@ -119,8 +123,7 @@ static void control_on_client(EV_P_ struct ev_io *io, int revents)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || n > (ssize_t)sizeof(packet) ||
-	    control_serve(client->control, client->fd, packet, (size_t)n))
+	if (n <= 0 || n > (ssize_t)sizeof(packet) || control_serve(client, packet, (size_t)n))
 		control_drop(client);
 }
 
@@ -132,13 +135,15 @@ static struct control_client *control_free_client(struct control *control)
 	return NULL;
 }
 
-static void control_serve_client(struct control *control, struct control_client *client, int fd)
+static void control_serve_client(struct control *control, struct control_client *client, int fd,
+				 bool may_change)
 {
 	int size = 2 * CONTROL_MAX_REPLY;
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	client->control = control;
 	client->fd = fd;
+	client->may_change = may_change;
 	ev_io_init(&client->io, control_on_client, fd, EV_READ);
 	client->io.data = client;
 	ev_io_start(control->options.loop, &client->io);
@@ -149,11 +154,12 @@ static void control_on_accept(EV_P_ struct ev_io *io, int revents)
 	struct control *control = io->data;
 	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct control_client *client = control_free_client(control);
+	bool may_change = false;
 
 	if (fd < 0)
 		return;
-	if (client && control_may_ask(control, fd))
-		control_serve_client(control, client, fd);
+	if (client && control_may_ask(control, fd, &may_change))
+		control_serve_client(control, client, fd, may_change);
 	else
 		fd_close(fd);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -25,8 +26,9 @@ struct control_options {
 	const char *path;
 	const char *group; /* name or number; NULL = none */
 	void *data;
-	/* Fills @response; what it points to may live in @arena, which is reset afterwards. */
-	void (*answer)(void *data, const Pathbell__V1__LocalRequest *request,
+	/* Fills @response; what it points to may live in @arena, which is reset afterwards.
+	 * @may_change: the caller is root or the agent's own user, not only of the group. */
+	void (*answer)(void *data, bool may_change, const Pathbell__V1__LocalRequest *request,
 		       Pathbell__V1__LocalResponse *response, struct arena *arena);
 };
 

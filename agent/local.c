@@ -231,7 +231,7 @@ static bool local_log(const Pathbell__V1__LocalLogRequest *request,
 	return taken;
 }
 
-void agent_answer(void *data, const Pathbell__V1__LocalRequest *request,
+void agent_answer(void *data, bool may_change, const Pathbell__V1__LocalRequest *request,
 		  Pathbell__V1__LocalResponse *response, struct arena *arena)
 {
 	struct agent *agent = data;
@@ -249,6 +249,9 @@ void agent_answer(void *data, const Pathbell__V1__LocalRequest *request,
 		break;
 	case PATHBELL__V1__LOCAL_REQUEST__REQUEST_LOG:
 		answered = local_log(request->log, response, arena);
+		break;
+	case PATHBELL__V1__LOCAL_REQUEST__REQUEST_NVME:
+		answered = agent_answer_nvme(agent, may_change, request->nvme, response, arena);
 		break;
 	default:
 		response->error = (char *)"unknown request";

@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/commands/journal.h"
+#include "collectors/nvme_monitor/nvme_monitor.h"
 #include "collectors/topology/topology.h"
 #include "core/log.h"
 #include "proto/kind.h"
@@ -127,6 +128,19 @@ static void stats_add_collectors(struct stats_list *list, const struct agent *ag
 	}
 }
 
+static void stats_add_nvme(struct stats_list *list, const struct agent *agent)
+{
+	int index = registry_find(nvme_monitor_collector.name);
+	const struct nvme_monitor *monitor =
+		index >= 0 && agent->collectors[index].guard
+			? guard_collector(agent->collectors[index].guard)
+			: NULL;
+	struct nvme_monitor_counter row;
+
+	for (size_t i = 0; monitor && nvme_monitor_counter(monitor, i, &row); i++)
+		stats_add(list, row.value, "", row.help, "pathbell_nvme_%s", row.name);
+}
+
 static void stats_add_forwarder(struct stats_list *list, const struct agent *agent)
 {
 	struct forwarder_status status;
@@ -230,6 +244,7 @@ size_t stats_collect(struct agent *agent, struct stats_row *ret_rows, size_t max
 
 	stats_add_pipeline(&list, agent);
 	stats_add_collectors(&list, agent);
+	stats_add_nvme(&list, agent);
 	stats_add_spool(&list, agent);
 	stats_add_forwarder(&list, agent);
 	stats_add_latency(&list, agent);

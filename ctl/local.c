@@ -14,6 +14,7 @@
 #include "ctl/settings.h"
 #include "proto/codec.h"
 
+#define LOCAL_MAX_REQUEST  4096 /* CONTROL_MAX_REQUEST of the agent */
 #define LOCAL_MAX_RESPONSE (4U << 20)
 
 static int local_connect(const char *path, uint64_t timeout_ns, int *ret_fd)
@@ -79,7 +80,7 @@ static int local_receive(int fd, uint8_t **ret_data, size_t *ret_size)
 static int local_exchange(int fd, const char *path, const Pathbell__V1__LocalRequest *request,
 			  Pathbell__V1__LocalResponse **ret_response)
 {
-	uint8_t packed[64];
+	uint8_t packed[LOCAL_MAX_REQUEST];
 	uint8_t *data = NULL;
 	size_t size = 0;
 	struct errmsg err = { 0 };
@@ -113,10 +114,9 @@ static int local_exchange(int fd, const char *path, const Pathbell__V1__LocalReq
 		       : cli_fail(CLI_FAILED, "%s: the answer cannot be read: %s", path, err.text);
 }
 
-/* CLI_OK and *ret_response (protobuf_c_message_free_unpacked), or printed. */
-static int local_ask(struct cli *cli, const Pathbell__V1__LocalRequest *request,
-		     Pathbell__V1__LocalResponse__ResponseCase wanted,
-		     Pathbell__V1__LocalResponse **ret_response)
+int local_ask(struct cli *cli, const Pathbell__V1__LocalRequest *request,
+	      Pathbell__V1__LocalResponse__ResponseCase wanted,
+	      Pathbell__V1__LocalResponse **ret_response)
 {
 	Pathbell__V1__LocalResponse *response = NULL;
 	struct settings settings;

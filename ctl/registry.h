@@ -14,7 +14,10 @@ extern const struct cli_command pki_init_command, pki_aggregator_command, pki_ho
 	pki_operator_command, pki_show_command;			   /* pki.c */
 extern const struct cli_command key_new_command, key_show_command; /* key.c */
 extern const struct cli_command local_status_command, local_collectors_command, local_stats_command,
-	local_log_command;						 /* local.c */
+	local_log_command; /* local.c */
+extern const struct cli_command local_nvme_list_command, local_nvme_log_command,
+	local_nvme_mode_command, local_nvme_discover_command,
+	local_nvme_forget_command; /* local_nvme.c */
 extern const struct cli_command spool_check_command, spool_dump_command; /* spool.c */
 extern const struct cli_command config_show_command, config_sample_command, config_check_command,
 	config_schema_command;			    /* settings_command.c */

@@ -9,10 +9,10 @@
 #include "core/file.h"
 #include "ctl/bundle.h"
 #include "ctl/confirm.h"
+#include "ctl/envelope_file.h"
 #include "ctl/events.h"
 #include "ctl/registry.h"
 #include "ctl/verb.h"
-#include "proto/codec.h"
 #include "proto/envelope.h"
 #include "proto/kind.h"
 #include "rpc/rpc.h"
@@ -210,51 +210,23 @@ int command_verb_run(struct cli *cli)
 
 /* ---- command submit ---- */
 
-static Pathbell__V1__Command *command_unpack(const void *data, size_t size, struct errmsg *err)
-{
-	Pathbell__V1__SignedCommand *signed_command =
-		codec_unpack(&pathbell__v1__signed_command__descriptor, &scan_limits_request, NULL,
-			     data, size, err);
-	Pathbell__V1__Command *command;
-
-	if (!signed_command)
-		return NULL;
-	command = codec_unpack(&pathbell__v1__command__descriptor, &scan_limits_request, NULL,
-			       signed_command->command.data, signed_command->command.len, err);
-	protobuf_c_message_free_unpacked(&signed_command->base, NULL);
-	if (command && command->id.len != ID_SIZE) {
-		errmsg_set(err, "the command has no id of 16 bytes");
-		protobuf_c_message_free_unpacked(&command->base, NULL);
-		return NULL;
-	}
-	return command;
-}
-
 static int command_submit_run(struct cli *cli)
 {
 	const char *path = cli->operands[0];
-	Pathbell__V1__Command *command = NULL;
+	struct envelope_file file = { 0 };
 	struct settings settings = { 0 };
-	struct errmsg err = { 0 };
-	char *data = NULL;
-	size_t size = 0;
-	int code = CLI_OK;
-	int r = file_read(path, COMMAND_MAX_ENVELOPE, &data, &size);
+	int code = envelope_file_read(path, &file);
 
-	if (r < 0)
-		return cli_fail(r == -ENOENT ? CLI_NOT_FOUND : CLI_FAILED, "%s: %s", path,
-				strerror(-r));
-	command = command_unpack(data, size, &err);
-	if (!command)
-		code = cli_fail(CLI_FAILED, "%s: not a signed command: %s", path, err.text);
+	if (code == CLI_OK && file.campaign)
+		code = cli_fail(CLI_USAGE, "%s holds a campaign: pathbell campaign submit %s", path,
+				path);
 	if (code == CLI_OK)
 		code = settings_load(cli, &settings);
 	if (code == CLI_OK)
-		code = command_send(cli, &settings, command, data, size);
-	if (command)
-		protobuf_c_message_free_unpacked(&command->base, NULL);
+		code = command_send(cli, &settings, file.items[0].command, file.items[0].data,
+				    file.items[0].size);
+	envelope_file_deinit(&file);
 	settings_deinit(&settings);
-	free(data);
 	return code;
 }
 

@@ -48,7 +48,8 @@ static bool command_has_need(enum verb_need need, const Pathbell__V1__Command *c
 	case VERB_NEEDS_CONTROLLER:
 		return *target->nqn || *target->transport_address || command_names_device(target);
 	case VERB_NEEDS_PATH:
-		return *target->path_wwid || command_names_device(target);
+		return (*target->map_uuid || *target->map_name || *target->id) &&
+		       (*target->path_wwid || *target->name || *target->transport_address);
 	case VERB_NEEDS_GROUP:
 		return (*target->map_uuid || *target->map_name) && target->group;
 	case VERB_NEEDS_SCSI:
@@ -69,7 +70,9 @@ static int command_check_need(const struct verb *verb, const Pathbell__V1__Comma
 		[VERB_NEEDS_ADDRESS] = "give the address: --transport tcp --traddr ADDRESS",
 		[VERB_NEEDS_CONTROLLER] = "which controller? --nqn NQN with --traddr ADDRESS, "
 					  "--id SUBJECT_ID or --device nvmeN",
-		[VERB_NEEDS_PATH] = "which path? --map UUID with --path WWID (or its kernel name)",
+		[VERB_NEEDS_PATH] =
+			"which path? --map UUID and --path NAME (WWID where it is unique, "
+			"or H:C:T:L)",
 		[VERB_NEEDS_GROUP] = "give --map UUID and --group N",
 		[VERB_NEEDS_SCSI] = "give either a device (--path WWID, --device NAME, --id "
 				    "SUBJECT_ID) or --scsi-host N",

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/errmsg.h"
+#include "core/hctl.h"
 #include "ctl/command.h"
 #include "fabrics/tid.h"
 
@@ -9,6 +10,8 @@
  * Stable identities as people have them at hand: what `multipath -ll`, `nvme list-subsys` and the
  * events show. The host compares them; nothing is guessed here but the kind of a word.
  */
+
+#define TARGET_MAX_PATHS 3 /* kernel name, WWID, H:C:T:L of one path */
 
 static const char target_hex[] = "0123456789abcdefABCDEF";
 
@@ -44,11 +47,14 @@ static int target_map(const struct cli *cli, struct command_plan *plan)
 	return CLI_OK;
 }
 
-/* sdb, nvme0n1, dasda: no dot, no colon, and not the digits of a WWID. */
+/* sdb, nvme0n1, dasda, or MAJOR:MINOR; not the digits of a WWID. */
 static bool target_is_kernel_name(const char *text)
 {
 	size_t len = strlen(text);
+	size_t digits = strspn(text, "0123456789");
 
+	if (digits && text[digits] == ':' && text[digits + 1])
+		return strspn(text + digits + 1, "0123456789") == len - digits - 1;
 	return len < 32 && !strpbrk(text, ".:") && !(len >= 16 && strspn(text, target_hex) == len);
 }
 
@@ -57,15 +63,35 @@ static const char *target_without_dev(const char *name)
 	return strncmp(name, "/dev/", 5) == 0 ? name + 5 : name;
 }
 
+/* Where --path is given twice, the host takes what one says and checks it by the other. */
+static int target_path(const char *path, struct command_plan *plan)
+{
+	path = target_without_dev(path);
+	if (hctl_is_valid(path)) {
+		/* as the host's multipath verbs want it */
+		snprintf(plan->address, sizeof(plan->address), "hctl=%s", path);
+		plan->target.transport_address = plan->address;
+	} else if (!target_is_kernel_name(path)) {
+		plan->target.path_wwid = (char *)path;
+	} else if (*plan->target.name && strcmp(plan->target.name, path) != 0) {
+		return cli_fail(CLI_USAGE, "two devices are named: '%s' and '%s'",
+				plan->target.name, path);
+	} else {
+		plan->target.name = (char *)path;
+	}
+	return CLI_OK;
+}
+
 static int target_device(const struct cli *cli, struct command_plan *plan)
 {
 	const char *device = cli_get(cli, "device");
-	const char *path = cli_get(cli, "path");
 	const char *id = cli_get(cli, "id");
+	const char *paths[TARGET_MAX_PATHS];
+	size_t n = cli_get_all(cli, "path", paths, TARGET_MAX_PATHS);
+	int code = CLI_OK;
 
-	path = path ? target_without_dev(path) : NULL;
-	if (path && target_is_kernel_name(path) && device)
-		return cli_fail(CLI_USAGE, "--path '%s' and --device both name a device", path);
+	if (n > TARGET_MAX_PATHS)
+		return cli_fail(CLI_USAGE, "more than %d --path", TARGET_MAX_PATHS);
 	if (device && id)
 		return cli_fail(CLI_USAGE, "give either --device NAME (sda, dm-3) or --id "
 					   "SUBJECT_ID (wwid:..., dev:7:0)");
@@ -73,11 +99,9 @@ static int target_device(const struct cli *cli, struct command_plan *plan)
 		plan->target.name = (char *)target_without_dev(device);
 	if (id)
 		plan->target.id = (char *)id;
-	if (path && target_is_kernel_name(path))
-		plan->target.name = (char *)path;
-	else if (path)
-		plan->target.path_wwid = (char *)path;
-	return CLI_OK;
+	for (size_t i = 0; code == CLI_OK && i < n; i++)
+		code = target_path(paths[i], plan);
+	return code;
 }
 
 /* One option of the address, by its name for fabrics/tid. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include <unistd.h>
 
 #include "core/id.h"
 #include "ctl/command.h"
+#include "ctl/envelope_file.h"
 #include "ctl/registry.h"
 #include "ctl/table.h"
 #include "ctl/when.h"
@@ -221,6 +223,24 @@ static int commands_run(struct cli *cli)
 	return code;
 }
 
+/* A signed command or campaign that has not been sent. */
+static int commands_show_file(struct cli *cli)
+{
+	struct envelope_file file = { 0 };
+	int code;
+
+	if (access(cli->operands[0], F_OK) != 0)
+		return cli_fail(CLI_USAGE,
+				"'%s' is neither a command id (a UUID, as pathbell commands lists "
+				"them) nor a file of --envelope-out",
+				cli->operands[0]);
+	code = envelope_file_read(cli->operands[0], &file);
+	if (code == CLI_OK)
+		code = envelope_show(cli, &file);
+	envelope_file_deinit(&file);
+	return code;
+}
+
 static int commands_show_run(struct cli *cli)
 {
 	Pathbell__V1__GetCommandRequest get = PATHBELL__V1__GET_COMMAND_REQUEST__INIT;
@@ -230,10 +250,7 @@ static int commands_show_run(struct cli *cli)
 	int code;
 
 	if (!id_parse(cli->operands[0], id))
-		return cli_fail(
-			CLI_USAGE,
-			"'%s' is not a command id (a UUID, as pathbell commands lists them)",
-			cli->operands[0]);
+		return commands_show_file(cli);
 	code = request_begin(cli, &request);
 	get.command_id = (ProtobufCBinaryData){ ID_SIZE, id };
 	if (code == CLI_OK)
@@ -264,8 +281,8 @@ const struct cli_command commands_command = {
 
 const struct cli_command commands_show_command = {
 	.path = "command show",
-	.summary = "Show a command with its states on each host",
-	.operands = "ID",
+	.summary = "Show a command with its states on each host, or what a signed file holds",
+	.operands = "ID|FILE",
 	.min_operands = 1,
 	.max_operands = 1,
 	.run = commands_show_run,

@@ -15,8 +15,8 @@ int confirm(const struct cli *cli, const char *question, const char *answer)
 		return CLI_OK;
 	if (!isatty(STDIN_FILENO))
 		return cli_fail(CLI_USAGE,
-				"%s Standard input is not a terminal: --yes does it "
-				"without asking",
+				"%s Nobody can be asked, standard input is not a terminal: --yes "
+				"goes on without",
 				question);
 	output_init(&err, stderr);
 	output_line(&err, "%s", question);

@@ -9,7 +9,8 @@ extern const struct cli_command *const registry_commands[];
 extern const struct cli_command hosts_command, hosts_one_command; /* hosts.c */
 extern const struct cli_command events_command;			  /* events.c */
 extern const struct cli_command command_submit;			  /* command.c; verbs: verb.h */
-extern const struct cli_command commands_command, commands_show_command; /* commands.c */
+extern const struct cli_command command_sign_command, command_cancel_command; /* command_sign.c */
+extern const struct cli_command commands_command, commands_show_command;      /* commands.c */
 extern const struct cli_command pki_init_command, pki_aggregator_command, pki_host_command,
 	pki_operator_command, pki_show_command;			   /* pki.c */
 extern const struct cli_command key_new_command, key_show_command; /* key.c */

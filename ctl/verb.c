@@ -46,7 +46,7 @@ static const struct cli_option verb_map[] = {
 };
 
 static const struct cli_option verb_path[] = {
-	{ "path", "WWID|NAME", "the path: WWID (naa., eui., ...) or kernel name (sdb)", 'p', false },
+	{ "path", "NAME|WWID", "the path: kernel name (sdb), H:C:T:L or WWID; twice: both must fit", 'p', false },
 	OPTION_END,
 };
 

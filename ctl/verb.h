@@ -32,7 +32,7 @@ enum verb_need {
 	VERB_NEEDS_SUBSYSTEM,  /* NQN and transport address */
 	VERB_NEEDS_ADDRESS,    /* transport address */
 	VERB_NEEDS_CONTROLLER, /* NQN, transport address, name or id */
-	VERB_NEEDS_PATH,       /* WWID, name or id */
+	VERB_NEEDS_PATH,       /* map, and the path's WWID, name or address */
 	VERB_NEEDS_GROUP,      /* map and group */
 	VERB_NEEDS_SCSI,       /* WWID, name or id, or the number of a SCSI host */
 };

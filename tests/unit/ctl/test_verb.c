@@ -158,7 +158,13 @@ static void test_maps_and_paths(void **state)
 	ok("multipath-fail;a;--map;mpath-x;--path;3600a098000aa11bb");
 	assert_string_equal(built->target->map_uuid, "mpath-x");
 	assert_string_equal(built->target->path_wwid, "3600a098000aa11bb");
+	ok("multipath-fail;a;--map;mpath-x;--path;3:0:1:2");
+	assert_string_equal(built->target->transport_address, "hctl=3:0:1:2");
+	ok("multipath-fail;a;--map;mpath-x;--path;8:16;--path;naa.5000c500a1b2c3d4");
+	assert_string_equal(built->target->name, "8:16");
+	assert_string_equal(built->target->path_wwid, "naa.5000c500a1b2c3d4");
 	assert_int_equal(call("multipath-fail;a;--map;mpath-x"), CLI_USAGE);
+	assert_int_equal(call("multipath-fail;a;--path;sdb"), CLI_USAGE);
 	assert_int_equal(call("multipath-fail;a;--map;m;--path;sdb;--device;sdc"), CLI_USAGE);
 	ok("multipath-switch-group;a;--map;/dev/mapper/mpatha;--group;2;--only-if-inactive");
 	assert_int_equal(built->target->group, 2);
@@ -198,8 +204,9 @@ static void test_a_planned_target(void **state)
 	ok("multipath-fail;a");
 	assert_string_equal(built->target->path_wwid, "naa.planned");
 	assert_int_equal(built->n_host_ids, 0);
-	ok("multipath-fail;a;--path;sdb");
+	ok("multipath-fail;a;--path;sdb;--map;m");
 	assert_string_equal(built->target->map_uuid, "");
+	assert_string_equal(built->target->path_wwid, "");
 	assert_string_equal(built->target->name, "sdb");
 	ok("multipath-switch-group;a;--group;2");
 	assert_string_equal(built->target->map_uuid, "mpath-planned");

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import time
-import uuid
 
 import fleet_client
 import grpc
 import pytest
+import signing
 from conftest import program, wait_until
+from signing import seal
 
 
 # resync on an agent without a collector that has a state to tell: carried out, to no effect
@@ -26,45 +27,7 @@ def fleet(site):
 
 
 def make(site, **changes):
-    types = fleet_client.messages("command")
-    now = int(time.time() * 1000)
-    values = {
-        "id": uuid.uuid4().bytes,
-        "verb": types.COMMAND_VERB_RESYNC,
-        "host_ids": ["alpha"],
-        "not_before_unix_ms": now,
-        "expires_unix_ms": now + 60000,
-        "issuer": "tester",
-        "reason": "test",
-    }
-    values.update(changes)
-    return types.Command(**values)
-
-
-def key_id(key):
-    done = subprocess.run([program("pathbell"), "-o", "json", "key", "show", key], check=True, capture_output=True, text=True)
-    import json
-
-    return json.loads(done.stdout)["key_id"]
-
-
-def seal(site, command, key=None, spoil=None):
-    """Signs as docs/formats/signature.md says, with the openssl tool instead of our code."""
-    types = fleet_client.messages("command")
-    key = key or site.signing_key
-    body = command if isinstance(command, bytes) else command.SerializeToString()
-    folder = site.dir / "sign"
-    folder.mkdir(exist_ok=True)
-    (folder / "input").write_bytes(b"pathbell-command-v1\0" + body)
-    subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", str(folder / "input"), "-out", str(folder / "signature")], check=True)
-    signature = (folder / "signature").read_bytes()
-    if spoil == "signature":
-        signature = bytes([signature[0] ^ 1]) + signature[1:]
-    if spoil == "body":
-        body = types.Command.FromString(body)
-        body.reason = "something else"
-        body = body.SerializeToString()
-    return types.SignedCommand(command=body, signatures=[types.Signature(key_id=key_id(key), signature=signature)]).SerializeToString()
+    return signing.make(**changes)
 
 
 def refusal(site, fleet, command):

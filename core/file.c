@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -176,4 +177,19 @@ int file_mkdirs(const char *path, mode_t mode)
 		*p = '/';
 	}
 	return r < 0 ? r : file_mkdir(part, mode);
+}
+
+bool file_any(const char *path, bool (*entry)(void *data, const char *path, const char *name),
+	      void *data)
+{
+	DIR *dir = opendir(path);
+	struct dirent *one;
+	bool found = false;
+
+	while (dir && !found && (one = readdir(dir)) != NULL)
+		if (one->d_name[0] != '.')
+			found = entry(data, path, one->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,6 +17,10 @@ int file_read_line(int dirfd, const char *path, char *ret_line, size_t size);
 int file_replace(const char *path, const void *data, size_t size, mode_t mode);
 /* mkdir -p. 0 or -errno. */
 int file_mkdirs(const char *path, mode_t mode);
+/* Asks @entry about the names in folder @path, those with a dot in front left out, until one says
+ * true. False: none did, or there is no such folder. */
+bool file_any(const char *path, bool (*entry)(void *data, const char *path, const char *name),
+	      void *data);
 /* fsync of a folder. 0 or -errno. */
 int file_sync_dir(const char *path);
 

@@ -150,6 +150,34 @@ int look_read(const char *sysfs_path, const char *name, struct look *ret_look)
 	return 0;
 }
 
+/* nvme_pci_get_address writes the address of the function alone, the fabrics KEY=VALUE,... */
+static void look_take_address(const char *address, struct tid *tid)
+{
+	if (strcmp(tid->transport, "pcie") == 0)
+		snprintf(tid->traddr, sizeof(tid->traddr), "%.255s", address);
+	else
+		tid_take_address(address, tid);
+}
+
+void look_tid(const char *sysfs_path, const struct look *look, struct tid *ret_tid)
+{
+	_cleanup_fd_ int dir = look_open(sysfs_path, look->name);
+	char address[LOOK_ADDRESS];
+
+	*ret_tid = (struct tid){ 0 };
+	snprintf(ret_tid->transport, sizeof(ret_tid->transport), "%s", look->transport);
+	snprintf(ret_tid->nqn, sizeof(ret_tid->nqn), "%s", look->nqn);
+	ret_tid->discovery =
+		strcmp(look->cntrltype, "discovery") == 0 || tid_is_discovery_nqn(look->nqn);
+	if (dir < 0)
+		return;
+	look_text(dir, "hostnqn", ret_tid->host_nqn, sizeof(ret_tid->host_nqn));
+	look_text(dir, "address", address, sizeof(address));
+	look_take_address(address, ret_tid);
+	tid_fill_source_iface(ret_tid);
+	tid_normalise(ret_tid);
+}
+
 int look_read_state(const char *sysfs_path, const char *name, char ret_state[LOOK_NAME])
 {
 	_cleanup_fd_ int dir = look_open(sysfs_path, name);

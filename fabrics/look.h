@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fabrics/tid.h"
+
 /*
  * What sysfs says of one controller (/sys/class/nvme/nvmeN; drivers/nvme/host/sysfs.c, Linux 6.12).
  * Every attribute that is read here returns without waiting for the device. One does take a lock of
@@ -45,6 +47,12 @@ struct look {
 /* 0, LOOK_E_GONE, -errno. */
 #define LOOK_E_GONE 1
 int look_read(const char *sysfs_path, const char *name, struct look *ret_look);
+/*
+ * The transport id of what @look holds, normalised: with its NQN, the host's NQN and, for tcp since
+ * 6.1, the interface that it leaves by. Reads `address` in every state (sleeps for a lock of the
+ * connection): for children only.
+ */
+void look_tid(const char *sysfs_path, const struct look *look, struct tid *ret_tid);
 /* Only the state: one attribute. */
 int look_read_state(const char *sysfs_path, const char *name, char ret_state[LOOK_NAME]);
 /* False: there is no such folder, or it is another one. */

@@ -155,6 +155,37 @@ static void test_limits(void **state)
 	assert_int_equal(look.n_paths_unseen, 3);
 }
 
+/* The address is read in every state: who asks is a child. */
+static void test_tid(void **state)
+{
+	struct look look;
+	struct tid tid;
+
+	put_tcp("nvme3", "connecting\n");
+	put("nvme3/hostnqn", "nqn.host\n");
+	assert_int_equal(look_read(root, "nvme3", &look), 0);
+	look_tid(root, &look, &tid);
+	assert_string_equal(tid.transport, "tcp");
+	assert_string_equal(tid.traddr, "127.0.0.1");
+	assert_string_equal(tid.trsvcid, "4420");
+	assert_string_equal(tid.source_iface, "lo");
+	assert_string_equal(tid.nqn, "nqn.2026-01.lab.vm:s1");
+	assert_string_equal(tid.host_nqn, "nqn.host");
+	assert_false(tid.discovery);
+	put("nvme3/cntrltype", "discovery\n");
+	assert_int_equal(look_read(root, "nvme3", &look), 0);
+	look_tid(root, &look, &tid);
+	assert_true(tid.discovery);
+
+	put("nvme4/state", "live\n");
+	put("nvme4/transport", "pcie\n");
+	put("nvme4/address", "0000:00:04.0\n");
+	assert_int_equal(look_read(root, "nvme4", &look), 0);
+	look_tid(root, &look, &tid);
+	assert_string_equal(tid.traddr, "0000:00:04.0");
+	assert_string_equal(tid.host_nqn, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +193,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fabrics, make, clean),
 		cmocka_unit_test_setup_teardown(test_lies, make, clean),
 		cmocka_unit_test_setup_teardown(test_limits, make, clean),
+		cmocka_unit_test_setup_teardown(test_tid, make, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

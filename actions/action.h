@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "actions/device.h"
+#include "fabrics/tid.h"
 #include "pathbell/v1/command.pb-c.h"
 #include "pathbell/v1/event.pb-c.h"
 
@@ -45,6 +46,7 @@ struct action_host {
 	void *data;
 	const char *sysfs, *dev;	       /* /sys, /dev */
 	const char *nvme_conf, *nvme_registry; /* /etc/nvme, /run/nvme/registry */
+	const char *proc;		       /* NULL: /proc */
 	/* 0, ACTION_E_ABSENT, ACTION_E_AMBIGUOUS, -errno. */
 	int (*find)(void *data, const Pathbell__V1__CommandTarget *target,
 		    struct device *ret_device);
@@ -59,13 +61,18 @@ struct action_host {
 	int (*reconnect)(void *data, const char *address, uint64_t *ret_token);
 	/* A session younger than the token is up. */
 	bool (*is_reconnected)(void *data, uint64_t token);
+	/* The monitor is to want this connection from now on, or to let it be. 0 or -errno. NULL:
+	 * there is no monitor. */
+	int (*nvme_want)(void *data, const struct tid *tid);
+	void (*nvme_forget)(void *data, const struct tid *tid);
 };
 
 struct action {
 	const struct action_host *host;
 	const Pathbell__V1__Command *command;
 	struct action_result *result;
-	uint64_t token; /* verb's own, kept between its steps */
+	uint64_t token;	      /* verb's own, kept between its steps */
+	uint64_t deadline_ns; /* monotonic: when who runs it gives up; 0 = waits for nothing */
 };
 
 struct action_verb {
@@ -76,6 +83,9 @@ struct action_verb {
 	int (*verify)(struct action *action);
 	/* After a crash between start and result: finds out how things are, by reading only. */
 	int (*resolve)(struct action *action);
+	/* On the loop, once a child has ended with its result: what it means for the agent's own
+	 * parts. May change the result. NULL: nothing. Not after a dry run. */
+	void (*settle)(struct action *action);
 };
 
 /* The explicit table. NULL: this agent does not have the verb. */

@@ -8,7 +8,9 @@ static const struct action_verb *const action_table[] = {
 	&action_probe,		&action_resync,
 	&action_reconnect,	&action_multipath_reinstate,
 	&action_multipath_fail, &action_multipath_switch_group,
-	&action_scsi_rescan,
+	&action_scsi_rescan,	&action_nvme_connect,
+	&action_nvme_discover,	&action_nvme_reset,
+	&action_nvme_rescan,	&action_nvme_disconnect,
 };
 
 const struct action_verb *action_find(unsigned verb)

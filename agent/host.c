@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -151,6 +152,24 @@ static bool host_is_reconnected(void *data, uint64_t token)
 	return status.state == FORWARDER_UP && status.sessions > token;
 }
 
+static int host_nvme_want(void *data, const struct tid *tid)
+{
+	char address[TID_TEXT];
+	int r;
+
+	tid_format(tid, address, sizeof(address));
+	r = agent_want_nvme(data, address, tid->nqn);
+	return r > 0 ? -ENOSPC : r; /* it wants as many as it may already */
+}
+
+static void host_nvme_forget(void *data, const struct tid *tid)
+{
+	char address[TID_TEXT];
+
+	tid_format(tid, address, sizeof(address));
+	agent_forget_nvme(data, address, tid->nqn);
+}
+
 void agent_fill_host(struct agent *agent)
 {
 	agent->host = (struct action_host){
@@ -164,5 +183,7 @@ void agent_fill_host(struct agent *agent)
 		.may_reconnect = host_may_reconnect,
 		.reconnect = host_reconnect,
 		.is_reconnected = host_is_reconnected,
+		.nvme_want = host_nvme_want,
+		.nvme_forget = host_nvme_forget,
 	};
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/fd.h"
 #include "core/log.h"
 
@@ -100,6 +101,8 @@ static void runner_on_ended(void *data, enum child_end end, int status)
 
 	if (end == CHILD_EXITED && status == 0 && n == (ssize_t)sizeof(result) &&
 	    runner_take_result(runner, &result)) {
+		if (runner->verb->settle && !runner->command->dry_run)
+			runner->verb->settle(&runner->action);
 		runner_finish(runner);
 		return;
 	}
@@ -187,8 +190,10 @@ void runner_start(struct runner *runner, enum runner_mode mode, const struct act
 	memcpy(runner->id, id, 16);
 	memset(&runner->result, 0, sizeof(runner->result));
 	runner->result.life = LIFE(SUCCEEDED);
-	runner->action =
-		(struct action){ .host = host, .command = command, .result = &runner->result };
+	runner->action = (struct action){ .host = host,
+					  .command = command,
+					  .result = &runner->result,
+					  .deadline_ns = clock_monotonic_ns() + timeout_ns };
 	runner->verb = action_find(command->verb);
 	if (!runner->verb)
 		runner_fail(runner, LIFE(FAILED), ENOSYS,

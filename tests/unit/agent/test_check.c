@@ -119,7 +119,7 @@ static void strange_verb(struct check_context *c, Pathbell__V1__Command *m)
 }
 static void later_verb(struct check_context *c, Pathbell__V1__Command *m)
 {
-	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_NVME_RESET;
+	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_HALT;
 }
 static void wrong_args(struct check_context *c, Pathbell__V1__Command *m)
 {

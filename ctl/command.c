@@ -235,7 +235,7 @@ const struct cli_option command_options[] = {
 	{ "signing-key", "FILE", "Ed25519 key that signs the command", 0, false },
 	{ "reason", "TEXT", "why, for the journal and the audit; at most 512 bytes", 'r', false },
 	{ "issuer", "NAME", "who asks (default: the name in the operator certificate)", 0, false },
-	{ "expires", "DURATION", "a host that hears of it later refuses it (default 5m, at most 23h)", 0, false },
+	{ "expires", "DURATION", "a host that hears of it later refuses it (default 5m, of a campaign 1h; at most 23h)", 0, false },
 	{ "action-timeout", "DURATION", "longest time for the action on the host (default: the host's)", 0, false },
 	{ "dry-run", NULL, "only say what would be done", 'N', false },
 	{ "yes", NULL, "do not ask", 'y', false },

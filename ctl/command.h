@@ -54,6 +54,8 @@ int command_build_for(const struct cli *cli, unsigned verb, const char *issuer, 
 /* command_target.c: Command.target from the options; see command_build_for. */
 int command_target(const struct cli *cli, const Pathbell__V1__CommandTarget *planned,
 		   struct command_plan *plan);
+/* Do the options name a thing (--group and --generation alone do not)? */
+bool command_target_is_given(const struct cli *cli);
 /* One line: "map mpath-... path naa...."; "" where nothing is named. */
 void command_target_text(const Pathbell__V1__CommandTarget *target, char *ret_text, size_t size);
 

@@ -6,7 +6,8 @@
 #include "ctl/command.h"
 #include "ctl/verb.h"
 
-#define COMMAND_DEFAULT_EXPIRES_NS (300 * CLOCK_NS_PER_S)
+#define COMMAND_DEFAULT_EXPIRES_NS  (300 * CLOCK_NS_PER_S)
+#define COMMAND_CAMPAIGN_EXPIRES_NS (3600 * CLOCK_NS_PER_S)
 #define COMMAND_MAX_EXPIRES_NS \
 	(23 * 3600 * CLOCK_NS_PER_S) /* 24 h behind not_before is the protocol's limit */
 #define COMMAND_MAX_TIMEOUT_NS (3600 * CLOCK_NS_PER_S)
@@ -141,8 +142,10 @@ int command_build_for(const struct cli *cli, unsigned verb, const char *issuer, 
 	plan->command.verb = (Pathbell__V1__CommandVerb)verb;
 	id_new(plan->id);
 	plan->command.id = (ProtobufCBinaryData){ ID_SIZE, plan->id };
-	code = command_duration(cli, "expires", COMMAND_DEFAULT_EXPIRES_NS, COMMAND_MAX_EXPIRES_NS,
-				&expires_ns);
+	code = command_duration(cli, "expires",
+				cli_has(cli, "where") ? COMMAND_CAMPAIGN_EXPIRES_NS
+						      : COMMAND_DEFAULT_EXPIRES_NS,
+				COMMAND_MAX_EXPIRES_NS, &expires_ns);
 	if (code == CLI_OK)
 		code = command_duration(cli, "action-timeout", 0, COMMAND_MAX_TIMEOUT_NS,
 					&timeout_ns);

@@ -165,6 +165,19 @@ static bool target_is_named(const Pathbell__V1__CommandTarget *target)
 	       *target->path_wwid || *target->nqn || *target->transport_address;
 }
 
+bool command_target_is_given(const struct cli *cli)
+{
+	static const char *const options[] = { "map",	    "path",   "device",
+					       "id",	    "nqn",    "transport-address",
+					       "transport", "traddr", "scsi-host" };
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (cli_has(cli, options[i]))
+			return true;
+	}
+	return false;
+}
+
 int command_target(const struct cli *cli, const Pathbell__V1__CommandTarget *planned,
 		   struct command_plan *plan)
 {

@@ -3,6 +3,7 @@
 
 #include "core/clock.h"
 #include "core/id.h"
+#include "ctl/campaign.h"
 #include "ctl/command.h"
 #include "ctl/envelope_file.h"
 #include "ctl/when.h"
@@ -75,12 +76,6 @@ static void show_args(struct cli *cli, const Pathbell__V1__Command *command)
 	json_object_put(object);
 }
 
-static uint32_t show_or(uint32_t value, uint32_t initial)
-{
-	return value ? value : initial;
-}
-
-/* With the defaults of command.proto where nothing is said. */
 static void show_campaign(struct cli *cli, const Pathbell__V1__CommandCampaign *campaign)
 {
 	char id[ID_TEXT_SIZE] = "?";
@@ -91,19 +86,7 @@ static void show_campaign(struct cli *cli, const Pathbell__V1__CommandCampaign *
 		id_format(campaign->id.data, id);
 	output_line(&cli->out, SHOW_LABEL "%s%s%s", "campaign", id, *campaign->name ? " " : "",
 		    campaign->name);
-	output_line(&cli->out,
-		    SHOW_LABEL
-		    "first %u host(s), then each wave %u times the last; at most %u at once, "
-		    "%u %% of all, %u on one storage target",
-		    "", show_or(campaign->canary, 1), show_or(campaign->growth, 2),
-		    show_or(campaign->max_parallel, 50),
-		    show_or(campaign->max_parallel_percent, 10),
-		    show_or(campaign->max_per_target, 5));
-	output_line(&cli->out,
-		    SHOW_LABEL
-		    "stops with failure %u, or above %u fault events in 10 s; jitter %u ms",
-		    "", campaign->error_budget + 1, show_or(campaign->storm_events, 1000),
-		    campaign->jitter_ms);
+	campaign_show_policy(cli, campaign);
 }
 
 static void show_signatures(struct cli *cli, const Pathbell__V1__SignedCommand *envelope)

@@ -4,11 +4,12 @@
 #include <stddef.h>
 
 #include "ctl/command.h"
+#include "ctl/reconnect.h"
 #include "pathbell/v1/command.pb-c.h"
 
 /*
  * Adding a verb: an index in verb.h, a row in verbs[], a row in VERB_TEXTS (summary and option
- * tables), and a line in registry.c. A test compares the rows with the
+ * tables), and a line for each of its two commands in registry.c. A test compares the rows with the
  * enumeration of the schema.
  */
 
@@ -191,6 +192,21 @@ VERB_TEXTS(VERB_TABLES)
 		.data = &verbs[index],             \
 	},
 const struct cli_command verb_commands[VERB_COUNT] = { VERB_TEXTS(VERB_COMMAND) };
+
+#define VERB_RECONNECT(index, word_, summary_, ...) \
+	[index] = {                                 \
+		.path = "reconnect " word_,         \
+		.summary = summary_,                \
+		.operands = "",                     \
+		.options = reconnect_options,       \
+		.help = RECONNECT_HELP,             \
+		.run = reconnect_verb_run,          \
+		.shared = index##_tables,           \
+		.common = command_options,          \
+		.data = &verbs[index],              \
+		.unlisted = true,                   \
+	},
+const struct cli_command verb_reconnects[VERB_COUNT] = { VERB_TEXTS(VERB_RECONNECT) };
 
 const struct verb *verb_find(unsigned number)
 {

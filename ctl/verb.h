@@ -4,7 +4,8 @@
 #include "ctl/cli.h"
 
 /*
- * The verbs of CommandVerb as data. A row makes the command `command WORD HOST...`.
+ * The verbs of CommandVerb as data. A row makes two commands: `command WORD HOST...` for hosts that
+ * are named, `reconnect WORD --where ...` for a campaign. Both have the row's option tables.
  */
 enum verb_index {
 	VERB_PROBE,
@@ -52,7 +53,8 @@ extern const struct verb verbs[VERB_COUNT];
 /* The row of a CommandVerb; NULL where this program does not know it. */
 const struct verb *verb_find(unsigned number);
 
-extern const struct cli_command verb_commands[VERB_COUNT]; /* command WORD */
+extern const struct cli_command verb_commands[VERB_COUNT];   /* command WORD */
+extern const struct cli_command verb_reconnects[VERB_COUNT]; /* reconnect WORD */
 
 /* verb_build.c: the functions of the rows. */
 int verb_build_probe(const struct cli *cli, struct command_plan *plan);

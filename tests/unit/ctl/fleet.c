@@ -29,6 +29,7 @@ struct fleet {
 	size_t n_watches;
 	int refuse_status;
 	const char *refuse_details;
+	struct script script;
 	void (*done)(void *data);
 	void *done_data;
 };
@@ -156,7 +157,9 @@ static void fleet_on_message(struct rpc_call *call, void *data, const uint8_t *m
 	const char *method = rpc_call_method(call);
 
 	pthread_mutex_lock(&state->fleet->lock);
-	if (strstr(method, "QueryEvents"))
+	if (script_play(&state->fleet->script, call, message, size))
+		;
+	else if (strstr(method, "QueryEvents"))
 		fleet_query(state->fleet, call, message, size);
 	else if (strstr(method, "ListHosts"))
 		fleet_hosts(call);
@@ -252,6 +255,7 @@ struct fleet *fleet_free(struct fleet *fleet)
 
 	fleet->server = rpc_server_free(fleet->server);
 	fleet->rpc = rpc_stop(fleet->rpc);
+	script_reset(&fleet->script);
 	pthread_mutex_destroy(&fleet->lock);
 	snprintf(command, sizeof(command), "rm -rf %s", fleet->folder);
 	assert_int_equal(system(command), 0);
@@ -303,4 +307,9 @@ void fleet_refuse(struct fleet *fleet, int status, const char *details)
 size_t fleet_watches(const struct fleet *fleet)
 {
 	return fleet->n_watches;
+}
+
+struct script *fleet_script(struct fleet *fleet)
+{
+	return &fleet->script;
 }

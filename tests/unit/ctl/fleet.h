@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "script.h"
+
 /*
  * A Fleet service over rpc/ with a store in memory, for the client side's tests: it ends watch
  * streams when told to, so that reconnects are exercised without killing anything. Certificates are
@@ -27,3 +29,5 @@ void fleet_when_watched(struct fleet *fleet, size_t total, void (*done)(void *da
 /* What the next unary calls answer instead; 0 = normal. */
 void fleet_refuse(struct fleet *fleet, int status, const char *details);
 size_t fleet_watches(const struct fleet *fleet);
+/* Answers that come before the store's; not to be changed while a call runs. */
+struct script *fleet_script(struct fleet *fleet);

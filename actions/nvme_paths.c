@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actions/in_use.h"
 #include "actions/nvme_target.h"
 #include "core/file.h"
+#include "fabrics/in_use.h"
 
 /*
  * The last-path guard. Below a controller lie its ways to namespaces:

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "actions/in_use.h"
 #include "core/file.h"
+#include "fabrics/in_use.h"
 
 /* One disk with two partitions, and a /proc of files. */
 static char root[64], sysfs[80], proc[80];

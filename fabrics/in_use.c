@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "actions/in_use.h"
+#include "fabrics/in_use.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "core/errmsg.h"
+#include "ctl/key_dir.h"
 #include "ctl/registry.h"
 #include "proto/envelope.h"
 
@@ -16,7 +17,7 @@ static int key_exit_code(int r)
 }
 
 /* "alice" of /home/alice/alice.key: the name in the snippet. */
-static void key_name(const char *path, char *ret_name, size_t size)
+void key_name_of(const char *path, char *ret_name, size_t size)
 {
 	const char *base = strrchr(path, '/');
 
@@ -34,7 +35,7 @@ static int key_print(struct cli *cli, const char *path,
 
 	envelope_key_id(public_key, id);
 	envelope_public_format(public_key, text);
-	key_name(path, name, sizeof(name));
+	key_name_of(path, name, sizeof(name));
 	if (cli->out.json) {
 		object = json_object_new_object();
 		if (!object)
@@ -46,7 +47,9 @@ static int key_print(struct cli *cli, const char *path,
 	output_line(&cli->out, "key id      %s", id);
 	output_line(&cli->out, "public key  %s", text);
 	output_line(&cli->out, "%s", "");
-	output_line(&cli->out, "# for pathbelld.yaml on every host that this key may command:");
+	output_line(&cli->out,
+		    "# on every host that this key may command (or in its pathbelld.yaml, below):");
+	output_line(&cli->out, "# pathbell key authorize %s --name %s --role operator", text, name);
 	output_line(&cli->out, "commands:");
 	output_line(&cli->out, "  trusted_keys:");
 	output_line(&cli->out, "    - name: \"%s\"", name);
@@ -72,23 +75,31 @@ static int key_new_run(struct cli *cli)
 	return key_print(cli, path, public_key);
 }
 
-/* A private key, or what holds only the public half. */
+/* A private key's public half too. */
+int key_public(const char *text, uint8_t ret_public[ENVELOPE_PUBLIC_KEY_SIZE])
+{
+	struct envelope_key *key = NULL;
+	struct errmsg err = { 0 };
+	int r;
+
+	/* first: a public key's file may be read by everybody */
+	if (envelope_public_parse(text, ret_public, &err) == 0)
+		return CLI_OK;
+	err = (struct errmsg){ 0 };
+	r = envelope_key_load(text, &key, &err);
+	if (r == 0)
+		envelope_key_public(key, ret_public);
+	envelope_key_free(key);
+	return r == 0 ? CLI_OK : cli_fail_errmsg(key_exit_code(r), &err);
+}
+
 static int key_show_run(struct cli *cli)
 {
 	const char *path = cli->operands[0];
 	uint8_t public_key[ENVELOPE_PUBLIC_KEY_SIZE];
-	struct envelope_key *key = NULL;
-	struct errmsg err = { 0 };
-	int r = envelope_key_load(path, &key, &err);
+	int code = key_public(path, public_key);
 
-	if (r == 0)
-		envelope_key_public(key, public_key);
-	else if (r != -EACCES && r != -ENOENT && envelope_public_parse(path, public_key, NULL) == 0)
-		r = 0;
-	envelope_key_free(key);
-	if (r != 0)
-		return cli_fail_errmsg(key_exit_code(r), &err);
-	return key_print(cli, path, public_key);
+	return code == CLI_OK ? key_print(cli, path, public_key) : code;
 }
 
 const struct cli_command key_new_command = {
@@ -105,7 +116,7 @@ const struct cli_command key_new_command = {
 const struct cli_command key_show_command = {
 	.path = "key show",
 	.summary = "Show a signing key's id and public half, as hosts want it",
-	.operands = "FILE",
+	.operands = "FILE|PUBKEY",
 	.min_operands = 1,
 	.max_operands = 1,
 	.run = key_show_run,

@@ -16,8 +16,10 @@ extern const struct cli_command campaign_list_command, campaign_show_command,
 	campaign_halt_command, campaign_submit_command;			 /* campaign.c */
 extern const struct cli_command commands_command, commands_show_command; /* commands.c */
 extern const struct cli_command pki_init_command, pki_aggregator_command, pki_host_command,
-	pki_operator_command, pki_show_command;			   /* pki.c */
-extern const struct cli_command key_new_command, key_show_command; /* key.c */
+	pki_operator_command, pki_show_command;				   /* pki.c */
+extern const struct cli_command key_new_command, key_show_command;	   /* key.c */
+extern const struct cli_command key_list_command;			   /* key_list.c */
+extern const struct cli_command key_authorize_command, key_revoke_command; /* key_authorize.c */
 extern const struct cli_command local_status_command, local_collectors_command, local_stats_command,
 	local_log_command; /* local.c */
 extern const struct cli_command local_nvme_list_command, local_nvme_log_command,

@@ -106,19 +106,20 @@ int nvme_make_check(const struct action_host *host, const struct nvme_make *make
 }
 
 /* A controller without its mark works all the same; nobody's is what it is then. */
-static void nvme_make_own(const struct action_host *host, struct nvme_target *target)
+static void nvme_make_own(const struct action_host *host, const char *name,
+			  struct nvme_target *target)
 {
 	char seqnum[512];
 
 	snprintf(seqnum, sizeof(seqnum), "%s/kernel/uevent_seqnum", host->sysfs);
-	if (owner_write(host->nvme_registry, seqnum, target->look.name, OWNER_SELF) == 0)
+	if (owner_write(host->nvme_registry, seqnum, name, OWNER_SELF) == 0)
 		snprintf(target->owner, sizeof(target->owner), "%s", OWNER_SELF);
 }
 
 int nvme_make_controller(const struct action_host *host, const struct nvme_make *make,
 			 struct nvme_target *ret_target, struct errmsg *err)
 {
-	char device[512], line[CONNECT_LINE];
+	char device[512], line[CONNECT_LINE], name[LOOK_NAME];
 	uint32_t instance = 0, cntlid;
 	int r = nvme_make_line(host, make, device, sizeof(device), line, err);
 
@@ -133,9 +134,9 @@ int nvme_make_controller(const struct action_host *host, const struct nvme_make 
 		return r;
 	}
 	memset(ret_target, 0, sizeof(*ret_target));
-	snprintf(ret_target->look.name, sizeof(ret_target->look.name), "nvme%u", instance);
-	nvme_make_own(host, ret_target);
-	if (look_read(host->sysfs, ret_target->look.name, &ret_target->look) != 0) {
+	snprintf(name, sizeof(name), "nvme%u", instance);
+	nvme_make_own(host, name, ret_target);
+	if (look_read(host->sysfs, name, &ret_target->look) != 0) {
 		errmsg_set(err, "nvme%u went as soon as it was made", instance);
 		return -ENODEV;
 	}

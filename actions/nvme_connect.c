@@ -122,7 +122,7 @@ static int nvme_connect_act(struct action *action, struct nvme_connect *connect)
 	if (r)
 		return r;
 	if (!connect->exists)
-		r = nvme_make_controller(action->host, &connect->make, &connect->target, &err);
+		r = nvme_make_controller(action, &connect->make, &connect->target, &err);
 	if (r < 0)
 		return action_finish(action, LIFE(FAILED), -r, "%s", err.text);
 	if (r == NVME_MAKE_E_EXISTS) {

@@ -115,7 +115,7 @@ static int nvme_discover_open(struct nvme_discover *discover)
 
 	if (discover->exists)
 		return 0;
-	r = nvme_make_controller(action->host, &discover->make, &discover->target, &err);
+	r = nvme_make_controller(action, &discover->make, &discover->target, &err);
 	if (r == NVME_MAKE_E_EXISTS)
 		return action_finish(action, LIFE(FAILED), EALREADY,
 				     "the kernel has that connection, but no live controller of it "
@@ -174,7 +174,7 @@ static void nvme_discover_connect(struct nvme_discover *discover, const struct t
 	} else if (exclusions_find(&discover->exclusions, tid)) {
 		discover->n_excluded++;
 	} else {
-		r = nvme_make_controller(host, &make, &target, &err);
+		r = nvme_make_controller(discover->action, &make, &target, &err);
 		if (r == 0)
 			discover->n_made++;
 		else if (r == NVME_MAKE_E_EXISTS)

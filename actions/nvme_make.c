@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "fabrics/conf.h"
+#include "fabrics/probe.h"
 
-#define NVME_MAKE_NAMES 2048
+#define NVME_MAKE_NAMES	   2048
+#define NVME_MAKE_PROBE_MS 10000
 
 /* The first entry of the files that is this connection. */
 static void nvme_make_take_files(const struct conf *conf, struct nvme_make *make)
@@ -116,13 +119,35 @@ static void nvme_make_own(const struct action_host *host, const char *name,
 		snprintf(target->owner, sizeof(target->owner), "%s", OWNER_SELF);
 }
 
-int nvme_make_controller(const struct action_host *host, const struct nvme_make *make,
+/* A target that is mute would stop every connect of this host, inside the kernel. With TLS the
+ * first word is another one. */
+static int nvme_make_probe(const struct action *action, const struct nvme_make *make,
+			   struct errmsg *err)
+{
+	uint64_t now_ns = clock_monotonic_ns(), ms = NVME_MAKE_PROBE_MS;
+	int r;
+
+	if (make->options.tls)
+		return 0;
+	if (action->deadline_ns > now_ns &&
+	    (action->deadline_ns - now_ns) / CLOCK_NS_PER_MS / 2 < ms)
+		ms = (action->deadline_ns - now_ns) / CLOCK_NS_PER_MS / 2 + 1;
+	r = probe_tcp(&make->tid, ms);
+	if (r < 0)
+		errmsg_set(err, "the target does not answer: %s", log_errno(r));
+	return r;
+}
+
+int nvme_make_controller(const struct action *action, const struct nvme_make *make,
 			 struct nvme_target *ret_target, struct errmsg *err)
 {
+	const struct action_host *host = action->host;
 	char device[512], line[CONNECT_LINE], name[LOOK_NAME];
 	uint32_t instance = 0, cntlid;
 	int r = nvme_make_line(host, make, device, sizeof(device), line, err);
 
+	if (r == 0)
+		r = nvme_make_probe(action, make, err);
 	if (r < 0)
 		return r;
 	r = connect_write(device, line, &instance, &cntlid);

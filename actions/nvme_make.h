@@ -22,11 +22,12 @@ int nvme_make_prepare(const struct action_host *host, const struct tid *tid,
 int nvme_make_check(const struct action_host *host, const struct nvme_make *make,
 		    struct errmsg *err);
 /*
- * (sleeps) Makes it and writes us down as its owner. 0 with *ret_target; NVME_MAKE_E_EXISTS: the
+ * (sleeps) Makes it and writes us down as its owner; a TCP target is first asked by ourselves, see
+ * probe.h. 0 with *ret_target; NVME_MAKE_E_EXISTS: the
  * kernel has that connection; -errno with @err.
  */
 #define NVME_MAKE_E_EXISTS 1
-int nvme_make_controller(const struct action_host *host, const struct nvme_make *make,
+int nvme_make_controller(const struct action *action, const struct nvme_make *make,
 			 struct nvme_target *ret_target, struct errmsg *err);
 /* (sleeps) Deletes a controller that is still the same one, and its entry of the registry. 0 (also:
  * it was gone), -errno. */

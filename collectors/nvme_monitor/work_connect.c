@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collectors/nvme_monitor/probe.h"
 #include "collectors/nvme_monitor/work_part.h"
 #include "core/fd.h"
 #include "core/file.h"
@@ -13,6 +12,7 @@
 #include "fabrics/connect.h"
 #include "fabrics/exclusions.h"
 #include "fabrics/owner.h"
+#include "fabrics/probe.h"
 
 /* Finding, making and deleting controllers. */
 #define WORK_SEQNUM "/kernel/uevent_seqnum"
@@ -178,7 +178,7 @@ int work_make(struct work *work, uint32_t keep_alive_s)
 		return work_fail(&work->answer, -ENOMEM, "connect");
 	work_options(work->job, &tid, options);
 	/* With TLS the first word is another one. */
-	r = work->job->probe && !options->tls ? probe_tcp(&tid) : 0;
+	r = work->job->probe && !options->tls ? probe_tcp(&tid, 0) : 0;
 	if (r < 0) {
 		free(options);
 		return work_fail(&work->answer, r, "the target does not answer");

@@ -83,11 +83,24 @@ def test_cmd_nvme_connect(guest):
 
 def test_cmd_nvme_connect_to_nothing(guest):
     life, _, detail, _ = guest.order("NVME_CONNECT", path(1, 4999))
-    assert life == "FAILED" and "the kernel could not connect: Connection refused" in detail, (life, detail)
+    assert life == "FAILED" and "the target does not answer: Connection refused" in detail, (life, detail)
     life, _, detail, _ = guest.order("NVME_CONNECT", {"nqn": NQN + "9", "transport_address": address(4420)})
     assert life == "FAILED", (life, detail)
     assert guest.order("NVME_CONNECT", {"nqn": NQN + "1", "transport_address": "transport=tcp"})[:2] == ("REJECTED", "malformed")
     assert len(controllers(guest)) == 1
+
+
+def test_cmd_nvme_connect_to_a_mute_target(guest):
+    """It takes the connection and says nothing: the kernel would keep every other connect waiting."""
+    guest.sh("""python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 4444)); open("/run/mute", "w"); time.sleep(1000)' & mute=$!; until_true 20 test -e /run/mute""")
+    command = guest.submit("NVME_CONNECT", path(1, 4444))
+    FUNC.wait_until(lambda: "STARTED" in guest.state(command)[3], "the command to start")
+    assert guest.order("NVME_CONNECT", path(2, 4420))[0] == "SUCCEEDED"
+    life, _, detail, _ = guest.finished(command)
+    assert (life, detail) == ("FAILED", "the target does not answer: Connection timed out")
+    guest.sh("kill $mute")
+    assert guest.order("NVME_DISCONNECT", path(2, 4420))[0] == "SUCCEEDED"
 
 
 def test_cmd_nvme_excluded(guest):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "collectors/nvme_monitor/probe.h"
+#include "fabrics/probe.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "core/fd.h"
@@ -78,7 +79,21 @@ static int probe_ask(int fd)
 	return n == 0 ? -ECONNRESET : 0;
 }
 
-int probe_tcp(const struct tid *tid)
+/* Holds for connect too (socket(7)). 0 or -errno. */
+static int probe_limit(int fd, uint64_t timeout_ms)
+{
+	const struct timeval time = { .tv_sec = (time_t)(timeout_ms / 1000),
+				      .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000) };
+
+	if (timeout_ms == 0)
+		return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)) != 0)
+		return -errno;
+	return 0;
+}
+
+int probe_tcp(const struct tid *tid, uint64_t timeout_ms)
 {
 	union probe_address address;
 	_cleanup_fd_ int fd = -1;
@@ -93,7 +108,12 @@ int probe_tcp(const struct tid *tid)
 	if (fd < 0)
 		return -errno;
 	r = probe_bind(fd, tid);
+	if (r == 0)
+		r = probe_limit(fd, timeout_ms);
 	if (r == 0 && connect(fd, &address.any, size) != 0)
 		r = -errno;
-	return r < 0 ? r : probe_ask(fd);
+	if (r == 0)
+		r = probe_ask(fd);
+	/* What the time-out looks like: of connect, of recv. */
+	return r == -EINPROGRESS || r == -EAGAIN ? -ETIMEDOUT : r;
 }

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collectors/nvme_monitor/probe.h"
+#include "fabrics/probe.h"
 
 static int listen_any(struct tid *ret_tid)
 {
@@ -68,7 +68,7 @@ static void test_answer(void **state)
 	int listener = listen_any(&tid);
 	pid_t pid = target(listener, true);
 
-	assert_int_equal(probe_tcp(&tid), 0);
+	assert_int_equal(probe_tcp(&tid, 0), 0);
 	check_status(pid);
 	close(listener);
 }
@@ -79,7 +79,7 @@ static void test_closed(void **state)
 	int listener = listen_any(&tid);
 	pid_t pid = target(listener, false);
 
-	assert_int_equal(probe_tcp(&tid), -ECONNRESET);
+	assert_int_equal(probe_tcp(&tid, 0), -ECONNRESET);
 	check_status(pid);
 	close(listener);
 }
@@ -90,7 +90,7 @@ static void test_refused(void **state)
 	int listener = listen_any(&tid);
 
 	close(listener);
-	assert_int_equal(probe_tcp(&tid), -ECONNREFUSED);
+	assert_int_equal(probe_tcp(&tid, 0), -ECONNREFUSED);
 }
 
 /* It waits as long as it is let. */
@@ -102,7 +102,7 @@ static void test_mute(void **state)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(probe_tcp(&tid) == 0 ? 0 : 1);
+		_exit(probe_tcp(&tid, 0) == 0 ? 0 : 1);
 	fd = accept(listener, NULL, NULL);
 	assert_int_equal(recv(fd, pdu, sizeof(pdu), MSG_WAITALL), sizeof(pdu));
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
@@ -113,14 +113,23 @@ static void test_mute(void **state)
 	close(listener);
 }
 
+static void test_mute_for_too_long(void **state)
+{
+	struct tid tid;
+	int listener = listen_any(&tid);
+
+	assert_int_equal(probe_tcp(&tid, 1), -ETIMEDOUT);
+	close(listener);
+}
+
 static void test_not_ours(void **state)
 {
 	struct tid tid = { .transport = "fc", .traddr = "nn-0x1:pn-0x2" };
 
-	assert_int_equal(probe_tcp(&tid), 0);
+	assert_int_equal(probe_tcp(&tid, 0), 0);
 	snprintf(tid.transport, sizeof(tid.transport), "tcp");
 	snprintf(tid.traddr, sizeof(tid.traddr), "array.example.org");
-	assert_int_equal(probe_tcp(&tid), 0);
+	assert_int_equal(probe_tcp(&tid, 0), 0);
 }
 
 int main(void)
@@ -128,7 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answer),	 cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_mute),
-		cmocka_unit_test(test_not_ours),
+		cmocka_unit_test(test_not_ours), cmocka_unit_test(test_mute_for_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "rpc/certificate.h"
+
 /* A bidi call, of either side. All functions are for the gRPC thread (rpc.h). */
 struct rpc_call;
 
@@ -14,6 +16,7 @@ struct rpc_peer {
 	char uri[512];	   /* the one URI SAN, e.g. spiffe://td/host/h1; empty = none or several */
 	char address[128]; /* transport address, not authenticated */
 	uint64_t not_after_unix_ns;
+	char fingerprint[RPC_FINGERPRINT_SIZE]; /* of the certificate; "" = none */
 };
 
 struct rpc_call_ops {

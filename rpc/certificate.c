@@ -15,6 +15,7 @@
 
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/id.h"
 #include "rpc/internal.h"
 
 #define CERTIFICATE_MAX_FILE (1024 * 1024)
@@ -71,6 +72,16 @@ static bool certificate_key_is_p256(const X509 *x509)
 	       strcmp(group, "prime256v1") == 0;
 }
 
+static void certificate_fingerprint(const X509 *x509, char ret_text[RPC_FINGERPRINT_SIZE])
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+
+	ret_text[0] = '\0';
+	if (X509_digest(x509, EVP_sha256(), digest, &size) && size == 32)
+		id_hex(digest, size, ret_text);
+}
+
 bool rpc_certificate_parse(const char *pem, size_t size, struct rpc_certificate *ret_certificate)
 {
 	BIO *text = BIO_new_mem_buf(pem, (int)size);
@@ -83,6 +94,7 @@ bool rpc_certificate_parse(const char *pem, size_t size, struct rpc_certificate 
 	ret_certificate->not_before_unix_ns = certificate_time(X509_get0_notBefore(x509));
 	ret_certificate->not_after_unix_ns = certificate_time(X509_get0_notAfter(x509));
 	ret_certificate->is_ecdsa_p256 = certificate_key_is_p256(x509);
+	certificate_fingerprint(x509, ret_certificate->fingerprint);
 	X509_free(x509);
 	return true;
 }
@@ -162,6 +174,8 @@ void rpc_call_read_peer(struct rpc_call *call, struct rpc_certificate *ret_certi
 	if (pem && rpc_certificate_parse(pem->value, pem->value_length, ret_certificate)) {
 		memcpy(call->peer.uri, ret_certificate->uri, sizeof(call->peer.uri));
 		call->peer.not_after_unix_ns = ret_certificate->not_after_unix_ns;
+		memcpy(call->peer.fingerprint, ret_certificate->fingerprint,
+		       sizeof(call->peer.fingerprint));
 	}
 	grpc_auth_context_release(context);
 }

@@ -18,12 +18,16 @@ struct rpc_spiffe {
 };
 bool rpc_spiffe_parse(const char *uri, struct rpc_spiffe *ret_id);
 
+/* SHA-256 over the certificate's DER form, lower-case hexadecimal, and NUL. */
+#define RPC_FINGERPRINT_SIZE 65
+
 /* Reads the leaf of a PEM file: URI SAN, notBefore, notAfter, key type. For checks before use and
  * for alarms. 0 or -errno/-EBADMSG with @err. [any thread] */
 struct rpc_certificate {
 	char uri[512];
 	uint64_t not_before_unix_ns, not_after_unix_ns;
 	bool is_ecdsa_p256;
+	char fingerprint[RPC_FINGERPRINT_SIZE];
 };
 int rpc_certificate_read(const char *path, struct rpc_certificate *ret_certificate,
 			 struct errmsg *err);

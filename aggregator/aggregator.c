@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregator/audit.h"
+#include "aggregator/campaign/campaigns.h"
+#include "aggregator/campaign/watch_campaign.h"
 #include "aggregator/commands.h"
 #include "aggregator/control.h"
 #include "aggregator/health.h"
@@ -45,9 +48,12 @@ static void aggregator_on_commit(void *data, bool events, bool commands)
 	struct aggregator *aggregator = data;
 
 	ingest_on_commit(aggregator);
+	campaigns_on_commit(aggregator->campaigns);
 	if (!events && !commands)
 		return;
 	watch_on_commit(aggregator, events, commands);
+	if (commands)
+		watch_campaigns_on_commit(aggregator);
 	if (events && aggregator->http)
 		http_on_commit(aggregator->http);
 }
@@ -105,6 +111,7 @@ static void aggregator_drain_begin(void *data)
 	if (drain.n > 0)
 		hosts_each(drain.aggregator->hosts, aggregator_drain_host, &drain);
 	watch_stop(drain.aggregator);
+	watch_campaigns_stop(drain.aggregator);
 	health_changed(drain.aggregator);
 }
 
@@ -175,7 +182,8 @@ static void aggregator_swap_live(void *data)
 static struct store_retention aggregator_retention(const struct settings *settings)
 {
 	return (struct store_retention){ .age_ns = settings->store.retention_age_ns,
-					 .bytes = settings->store.retention_bytes };
+					 .bytes = settings->store.retention_bytes,
+					 .audit_age_ns = settings->store.audit_retention_ns };
 }
 
 /* Puts the parts of a checked configuration in place that can be; 0 or -ENOMEM (nothing changed).
@@ -292,6 +300,8 @@ static int aggregator_start_reader(struct aggregator *aggregator)
 	int r = store_open(&store_sqlite, &options.store, STORE_READ, &store, &err);
 
 	if (r == 0)
+		r = campaigns_load(aggregator->campaigns, store);
+	if (r == 0)
 		r = commands_load(aggregator->commands, store);
 	store_close(store);
 	if (r == 0)
@@ -369,11 +379,13 @@ static int aggregator_build(struct aggregator *aggregator)
 	aggregator->mailbox = mailbox_new(aggregator->loop);
 	aggregator->hosts = hosts_new();
 	aggregator->commands = commands_new(aggregator);
+	aggregator->campaigns = campaigns_new(aggregator);
+	aggregator->audit_limit = audit_limit_new();
 	aggregator->watches = watches_new();
 	aggregator->health = health_new();
 	if (!aggregator->mailbox || !aggregator->hosts || !aggregator->commands ||
-	    !aggregator->watches || !aggregator->health ||
-	    live_settings_init(&aggregator->live, &aggregator->settings) < 0)
+	    !aggregator->campaigns || !aggregator->audit_limit || !aggregator->watches ||
+	    !aggregator->health || live_settings_init(&aggregator->live, &aggregator->settings) < 0)
 		return -ENOMEM;
 	r = aggregator_start_writer(aggregator);
 	if (r == 0)
@@ -396,7 +408,9 @@ static void aggregator_tear_down(struct aggregator *aggregator)
 	aggregator->mailbox = mailbox_free(aggregator->mailbox);
 	aggregator->http = http_free(aggregator->http);
 	aggregator->writer = writer_free(aggregator->writer);
+	aggregator->campaigns = campaigns_free(aggregator->campaigns);
 	aggregator->commands = commands_free(aggregator->commands);
+	aggregator->audit_limit = audit_limit_free(aggregator->audit_limit);
 	aggregator->watches = watches_free(aggregator->watches);
 	aggregator->health = health_free(aggregator->health);
 	aggregator->hosts = hosts_free(aggregator->hosts);

@@ -14,6 +14,8 @@
 #include "rpc/rpc.h"
 
 struct hosts;
+struct audit_limit;
+struct campaigns;
 struct commands;
 struct watches;
 struct health;
@@ -61,6 +63,8 @@ struct aggregator {
 	char name[129];		  /* fixed at start */
 	struct hosts *hosts;
 	struct commands *commands;
+	struct campaigns *campaigns;
+	struct audit_limit *audit_limit;
 	struct watches *watches;
 	struct health *health;
 	bool is_ready, is_stopping;

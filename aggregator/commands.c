@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregator/campaign/campaigns.h"
 #include "aggregator/control.h"
 #include "aggregator/store/map.h"
 #include "core/clock.h"
@@ -20,15 +21,20 @@ struct pending {
 	struct command *command;
 	struct waiting *waiting;
 	bool is_sent; /* on the present Control stream */
+	bool is_told; /* the store has it as DISPATCHED, or will */
 	LIST_ENTRY(pending) of_command;
 	TAILQ_ENTRY(pending) of_host;
 };
 
 struct command {
+	struct map_node node; /* first; by id */
 	uint8_t id[16];
 	uint8_t *envelope;
 	size_t envelope_size;
 	uint64_t not_before_unix_ns, expires_unix_ns;
+	bool is_kept;	   /* a campaign's: stays without anything pending */
+	bool is_held;	   /* its campaign does not run: nothing is delivered */
+	bool is_withdrawn; /* cancelled: nothing is delivered any more */
 	LIST_HEAD(, pending) pending;
 	LIST_ENTRY(command) link;
 };
@@ -43,6 +49,7 @@ struct commands {
 	struct aggregator *aggregator;
 	LIST_HEAD(, command) all;
 	struct map waiting; /* by host id */
+	struct map by_id;   /* commands */
 	size_t n_pending;
 	uint64_t bytes;
 	struct rpc_timer *timer;
@@ -60,10 +67,13 @@ static void command_job_done(struct writer_job *writer_job)
 {
 	struct command_job *job = (struct command_job *)writer_job;
 
-	if (writer_job->error == 0 && writer_job->write.state.ret_changed)
+	if (writer_job->error == 0 && writer_job->write.state.ret_changed) {
 		counter_add(&job->aggregator->metrics
 				     .command_changes[writer_job->write.state.life & 15],
 			    1);
+		campaigns_on_life(job->aggregator->campaigns, job->host_id,
+				  writer_job->write.state.id, writer_job->write.state.life);
+	}
 	free(job);
 }
 
@@ -89,6 +99,16 @@ static void command_tell(struct commands *commands, const struct pending *pendin
 
 /* ---- what waits ---- */
 
+static void command_free(struct commands *commands, struct command *command)
+{
+	commands->bytes -= command->envelope_size;
+	LIST_REMOVE(command, link);
+	map_remove(&commands->by_id, &command->node);
+	free(command->envelope);
+	free(command);
+}
+
+/* The last one of a command that no campaign keeps takes it along. */
 static void pending_free(struct commands *commands, struct pending *pending)
 {
 	struct command *command = pending->command;
@@ -102,12 +122,8 @@ static void pending_free(struct commands *commands, struct pending *pending)
 		map_remove(&commands->waiting, &waiting->node);
 		free(waiting);
 	}
-	if (LIST_EMPTY(&command->pending)) {
-		commands->bytes -= command->envelope_size;
-		LIST_REMOVE(command, link);
-		free(command->envelope);
-		free(command);
-	}
+	if (LIST_EMPTY(&command->pending) && !command->is_kept)
+		command_free(commands, command);
 	counter_set(&commands->aggregator->metrics.commands_pending, commands->n_pending);
 }
 
@@ -160,18 +176,25 @@ static struct command *command_new(struct commands *commands, const uint8_t id[1
 
 	if (!command)
 		return NULL;
+	memcpy(command->id, id, 16);
 	command->envelope = malloc(envelope_size);
-	if (!command->envelope) {
+	if (!command->envelope ||
+	    map_add(&commands->by_id, &command->node, command->id, sizeof(command->id)) < 0) {
+		free(command->envelope);
 		free(command);
 		return NULL;
 	}
-	memcpy(command->id, id, 16);
 	memcpy(command->envelope, envelope, envelope_size);
 	command->envelope_size = envelope_size;
 	LIST_INIT(&command->pending);
 	LIST_INSERT_HEAD(&commands->all, command, link);
 	commands->bytes += envelope_size;
 	return command;
+}
+
+static struct command *command_find(const struct commands *commands, const uint8_t id[16])
+{
+	return (struct command *)map_find(&commands->by_id, id, 16);
 }
 
 static struct pending *pending_find(struct commands *commands, const char *host_id,
@@ -201,15 +224,17 @@ void commands_deliver(struct commands *commands, struct host *host)
 	TAILQ_FOREACH (pending, &waiting->pending, of_host) {
 		const struct command *command = pending->command;
 
-		if (pending->is_sent || command->not_before_unix_ns > now ||
-		    command->expires_unix_ns <= now)
+		if (pending->is_sent || command->is_held || command->is_withdrawn ||
+		    command->not_before_unix_ns > now || command->expires_unix_ns <= now)
 			continue;
 		if (control_send_command(host->control, command->envelope, command->envelope_size) <
 		    0)
 			return; /* full: on_sent brings us back */
 		pending->is_sent = true;
 		counter_add(&commands->aggregator->metrics.commands_delivered, 1);
-		command_tell(commands, pending, LIFE(DISPATCHED), "");
+		if (!pending->is_told)
+			command_tell(commands, pending, LIFE(DISPATCHED), "");
+		pending->is_told = true;
 	}
 }
 
@@ -245,11 +270,12 @@ static void command_expire(struct commands *commands, struct command *command)
 {
 	struct pending *pending, *next;
 
+	/* The last one may free the command. */
 	for (pending = LIST_FIRST(&command->pending); pending; pending = next) {
 		next = LIST_NEXT(pending, of_command);
 		command_tell(commands, pending, LIFE(EXPIRED), "the host never received it");
 		counter_add(&commands->aggregator->metrics.commands_expired, 1);
-		pending_free(commands, pending); /* the last one frees the command */
+		pending_free(commands, pending);
 	}
 }
 
@@ -283,6 +309,8 @@ static void commands_arm(struct commands *commands)
 		uint64_t next = command->not_before_unix_ns > now ? command->not_before_unix_ns
 								  : command->expires_unix_ns;
 
+		if (LIST_EMPTY(&command->pending))
+			continue;
 		due = next < due ? next : due;
 	}
 	if (due == UINT64_MAX || commands->aggregator->is_stopping)
@@ -294,6 +322,92 @@ static void commands_arm(struct commands *commands)
 }
 
 /* ---- from outside ---- */
+
+int commands_add_kept(struct commands *commands, const struct store_new_command *from)
+{
+	struct command *command =
+		command_new(commands, from->id, from->envelope, from->envelope_size);
+
+	if (!command)
+		return -ENOMEM;
+	command->not_before_unix_ns = from->not_before_unix_ns;
+	command->expires_unix_ns = from->expires_unix_ns;
+	command->is_kept = true;
+	return 0;
+}
+
+void commands_unkeep(struct commands *commands, const uint8_t id[16])
+{
+	struct command *command = command_find(commands, id);
+
+	if (!command || !command->is_kept)
+		return;
+	command->is_kept = false;
+	if (LIST_EMPTY(&command->pending))
+		command_free(commands, command);
+}
+
+void commands_dispatch(struct commands *commands, const uint8_t id[16], const char *host_id)
+{
+	struct command *command = command_find(commands, id);
+	struct host *host = hosts_find(commands->aggregator->hosts, host_id);
+	struct pending *pending;
+
+	if (!command || pending_find(commands, host_id, id))
+		return;
+	if (pending_add(commands, command, host_id) < 0) {
+		log_error("no memory for a command; it is delivered after the next start");
+		return;
+	}
+	pending = LIST_FIRST(&command->pending);
+	pending->is_told = true;
+	if (host)
+		commands_deliver(commands, host);
+	commands_arm(commands);
+}
+
+void commands_hold(struct commands *commands, const uint8_t id[16], bool hold)
+{
+	struct command *command = command_find(commands, id);
+
+	if (!command || command->is_held == hold)
+		return;
+	command->is_held = hold;
+	if (!hold)
+		command_offer(commands, command);
+}
+
+void commands_withdraw(struct commands *commands, const uint8_t id[16], bool withdraw)
+{
+	struct command *command = command_find(commands, id);
+
+	if (!command)
+		return;
+	command->is_withdrawn = withdraw;
+	if (!withdraw)
+		command_offer(commands, command);
+}
+
+bool commands_is_withdrawn(const struct commands *commands, const uint8_t id[16])
+{
+	const struct command *command = command_find(commands, id);
+
+	return command && command->is_withdrawn;
+}
+
+void commands_on_cancelled(struct commands *commands, const uint8_t id[16])
+{
+	struct command *command = command_find(commands, id);
+	struct pending *pending, *next;
+
+	if (!command)
+		return;
+	for (pending = LIST_FIRST(&command->pending); pending; pending = next) {
+		next = LIST_NEXT(pending, of_command);
+		if (!pending->is_told)
+			pending_free(commands, pending);
+	}
+}
 
 int commands_add(struct commands *commands, const struct store_new_command *from)
 {
@@ -350,6 +464,24 @@ struct commands_load {
 	int error;
 };
 
+/* Of a campaign only what it had dispatched: the rest waits for its engine. */
+static int commands_load_hosts(struct commands *commands, struct command *command,
+			       const struct store_command *from)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < from->n_hosts; i++) {
+		uint32_t life = from->hosts[i].life;
+
+		if (life != LIFE(DISPATCHED) && (life != LIFE(QUEUED) || from->has_campaign))
+			continue;
+		r = pending_add(commands, command, from->hosts[i].host_id);
+		if (r == 0)
+			LIST_FIRST(&command->pending)->is_told = life == LIFE(DISPATCHED);
+	}
+	return r;
+}
+
 static bool commands_load_one(void *data, const struct store_command *from)
 {
 	struct commands_load *load = data;
@@ -364,9 +496,13 @@ static bool commands_load_one(void *data, const struct store_command *from)
 	}
 	command->not_before_unix_ns = from->not_before_unix_ns;
 	command->expires_unix_ns = from->expires_unix_ns;
-	for (size_t i = 0; load->error == 0 && i < from->n_hosts; i++)
-		if (from->hosts[i].life == LIFE(QUEUED) || from->hosts[i].life == LIFE(DISPATCHED))
-			load->error = pending_add(load->commands, command, from->hosts[i].host_id);
+	command->is_withdrawn = from->cancelled_unix_ns != 0;
+	command->is_held = from->has_campaign;
+	command->is_kept = from->has_campaign &&
+			   campaigns_find(load->commands->aggregator->campaigns, from->campaign_id);
+	load->error = commands_load_hosts(load->commands, command, from);
+	if (LIST_EMPTY(&command->pending) && !command->is_kept)
+		command_free(load->commands, command);
 	return load->error == 0;
 }
 
@@ -407,15 +543,16 @@ struct commands *commands_new(struct aggregator *aggregator)
 	return commands;
 }
 
-/* The last pending of a command frees it. */
 static void command_forget(struct commands *commands, struct command *command)
 {
 	struct pending *pending, *next;
 
+	command->is_kept = true;
 	for (pending = LIST_FIRST(&command->pending); pending; pending = next) {
 		next = LIST_NEXT(pending, of_command);
 		pending_free(commands, pending);
 	}
+	command_free(commands, command);
 }
 
 struct commands *commands_free(struct commands *commands)
@@ -429,6 +566,7 @@ struct commands *commands_free(struct commands *commands)
 		command_forget(commands, command);
 	}
 	map_deinit(&commands->waiting);
+	map_deinit(&commands->by_id);
 	free(commands);
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregator/campaign/campaigns.h"
 #include "aggregator/commands.h"
 #include "aggregator/peer.h"
 #include "core/clock.h"
@@ -141,6 +142,7 @@ static void control_on_hello(struct control *control, const Pathbell__V1__Contro
 	host->control = control;
 	control_welcome(control);
 	commands_deliver(aggregator->commands, host);
+	campaigns_on_host(aggregator->campaigns);
 }
 
 static void control_on_receipt(struct control *control, const Pathbell__V1__CommandReceipt *receipt)

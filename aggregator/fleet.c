@@ -5,18 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregator/audit.h"
+#include "core/clock.h"
 #include "core/log.h"
 
 #define FLEET_ARENA_MAX (64u << 20)
 
 static const struct fleet_method *const fleet_methods[] = {
-	&fleet_list_hosts,     &fleet_get_host,	   &fleet_query_events,
-	&fleet_submit_command, &fleet_get_command, &fleet_list_commands,
+	&fleet_list_hosts,	 &fleet_get_host,     &fleet_query_events,
+	&fleet_submit_command,	 &fleet_get_command,  &fleet_list_commands,
+	&fleet_cancel_command,	 &fleet_query_audit,  &fleet_plan_campaign,
+	&fleet_submit_campaign,	 &fleet_get_campaign, &fleet_list_campaigns,
+	&fleet_control_campaign,
 };
 
 static void fleet_free(struct fleet_call *call)
 {
-	if (call->call || call->is_busy)
+	if (!call)
+		return;
+	if (call->is_open || call->is_busy)
 		return;
 	if (call->request)
 		protobuf_c_message_free_unpacked(call->request, NULL);
@@ -24,6 +31,7 @@ static void fleet_free(struct fleet_call *call)
 		protobuf_c_message_free_unpacked(&call->envelope->base, NULL);
 	if (call->command_sent)
 		protobuf_c_message_free_unpacked(&call->command_sent->base, NULL);
+	submit_campaign_free(call->campaign_sent);
 	arena_free(call->arena);
 	buf_deinit(&call->answer);
 	free(call);
@@ -35,20 +43,33 @@ void fleet_release(struct fleet_call *call)
 	fleet_free(call);
 }
 
-void fleet_fail(struct fleet_call *call, int status, const char *details)
+/* A local call ends with its reply; whoever called us frees it (fleet_release, fleet_local). */
+static void fleet_end(struct fleet_call *call, int status, const char *details, const void *data,
+		      size_t size)
 {
-	if (!call->call || call->is_finished)
+	if (!call->is_open || call->is_finished)
 		return;
 	call->is_finished = true;
+	if (call->reply) {
+		call->is_open = false;
+		call->reply(call->reply_data, status, details, data, size);
+		return;
+	}
+	if (status == RPC_OK)
+		rpc_call_enqueue(call->call, data, size, SIZE_MAX);
 	rpc_call_finish(call->call, status, details);
+}
+
+void fleet_fail(struct fleet_call *call, int status, const char *details)
+{
+	if (call->method->is_change && !call->is_finished && audit_is_worth(status))
+		audit_refused(call->aggregator, &call->caller, call->method->name, status, details);
+	fleet_end(call, status, details, NULL, 0);
 }
 
 void fleet_answer_bytes(struct fleet_call *call, const void *data, size_t size)
 {
-	if (!call->call || call->is_finished)
-		return;
-	rpc_call_enqueue(call->call, data, size, SIZE_MAX);
-	fleet_fail(call, RPC_OK, "");
+	fleet_end(call, RPC_OK, "", data, size);
 }
 
 void fleet_answer(struct fleet_call *call, const ProtobufCMessage *message)
@@ -63,6 +84,41 @@ void fleet_answer(struct fleet_call *call, const ProtobufCMessage *message)
 	protobuf_c_message_pack(message, bytes);
 	fleet_answer_bytes(call, bytes, size);
 	free(bytes);
+}
+
+/* ---- changes ---- */
+
+struct fleet_call *fleet_of(struct writer_job *job)
+{
+	return (struct fleet_call *)((char *)job - offsetof(struct fleet_call, write));
+}
+
+void fleet_write(struct fleet_call *call, enum store_write_type type, const char *action,
+		 void (*done)(struct writer_job *job))
+{
+	call->actor = audit_actor(&call->caller);
+	call->audit.action = action;
+	call->audit.key_ids = call->key_ids;
+	call->audit.detail = call->audit_detail;
+	call->write.write.type = type;
+	call->write.write.now_unix_ns = clock_realtime_ns();
+	call->write.write.actor = &call->actor;
+	call->write.write.audit = &call->audit;
+	call->write.bytes += sizeof(*call);
+	call->write.done = done;
+	call->is_busy = true;
+	writer_put(call->aggregator->writer, &call->write);
+}
+
+void fleet_write_failed(struct fleet_call *call, int error)
+{
+	if (error == -ECANCELED) {
+		fleet_fail(call, RPC_UNAVAILABLE, "the aggregator stops; nothing was changed");
+		return;
+	}
+	counter_add(&call->aggregator->metrics.audit_failures, 1);
+	fleet_fail(call, RPC_INTERNAL,
+		   "the change and its audit record could not be stored; nothing was changed");
 }
 
 /* ---- the reader's job ---- */
@@ -120,8 +176,10 @@ static void fleet_on_message(struct rpc_call *rpc_call, void *data, const uint8_
 		fleet_fail(call, RPC_INVALID_ARGUMENT, "a second request");
 		return;
 	}
-	call->request = codec_unpack(call->method->request, &scan_limits_request, NULL, message,
-				     size, &err);
+	call->request =
+		codec_unpack(call->method->request,
+			     call->method->limits ? call->method->limits : &scan_limits_request,
+			     NULL, message, size, &err);
 	if (!call->request) {
 		fleet_fail(call, RPC_INVALID_ARGUMENT, err.text);
 		return;
@@ -144,6 +202,7 @@ static void fleet_on_closed(struct rpc_call *rpc_call, void *data, int status, c
 	struct fleet_call *call = data;
 
 	call->call = NULL;
+	call->is_open = false;
 	fleet_free(call);
 }
 
@@ -153,31 +212,64 @@ static const struct rpc_call_ops fleet_ops = {
 	.on_closed = fleet_on_closed,
 };
 
-static const struct fleet_method *fleet_find(const char *path)
+static const struct fleet_method *fleet_find(const char *name)
 {
-	const char *name = strrchr(path, '/') + 1;
-
 	for (size_t i = 0; i < sizeof(fleet_methods) / sizeof(fleet_methods[0]); i++)
 		if (strcmp(fleet_methods[i]->name, name) == 0)
 			return fleet_methods[i];
 	return NULL;
 }
 
-int fleet_on_call(struct aggregator *aggregator, struct rpc_call *rpc_call,
-		  const struct caller *caller, const struct rpc_call_ops **ret_ops, void **ret_data,
-		  const char **ret_details)
+static struct fleet_call *fleet_call_new(struct aggregator *aggregator, const struct caller *caller,
+					 const char *name)
 {
 	struct fleet_call *call = calloc(1, sizeof(*call));
 
 	if (!call || arena_new(&call->arena, FLEET_ARENA_MAX) < 0) {
 		free(call);
+		return NULL;
+	}
+	call->aggregator = aggregator;
+	call->caller = *caller;
+	call->method = fleet_find(name);
+	call->is_open = true;
+	return call;
+}
+
+void fleet_local(struct aggregator *aggregator, const char *method, const struct caller *caller,
+		 ProtobufCMessage *request, fleet_reply *reply, void *data)
+{
+	struct fleet_call *call = fleet_call_new(aggregator, caller, method);
+	const char *details = NULL;
+	int status;
+
+	if (!call || !call->method) {
+		fleet_free(call);
+		protobuf_c_message_free_unpacked(request, NULL);
+		reply(data, RPC_RESOURCE_EXHAUSTED, "no memory", NULL, 0);
+		return;
+	}
+	call->request = request;
+	call->reply = reply;
+	call->reply_data = data;
+	status = call->method->begin(call, &details);
+	if (status != RPC_OK)
+		fleet_fail(call, status, details);
+	fleet_free(call); /* if it has ended already */
+}
+
+int fleet_on_call(struct aggregator *aggregator, struct rpc_call *rpc_call,
+		  const struct caller *caller, const struct rpc_call_ops **ret_ops, void **ret_data,
+		  const char **ret_details)
+{
+	const char *name = strrchr(rpc_call_method(rpc_call), '/') + 1;
+	struct fleet_call *call = fleet_call_new(aggregator, caller, name);
+
+	if (!call) {
 		*ret_details = "no memory";
 		return RPC_RESOURCE_EXHAUSTED;
 	}
-	call->aggregator = aggregator;
 	call->call = rpc_call;
-	call->caller = *caller;
-	call->method = fleet_find(rpc_call_method(rpc_call));
 	*ret_ops = &fleet_ops;
 	*ret_data = call;
 	return RPC_OK;

@@ -12,8 +12,7 @@
 #include "core/clock.h"
 #include "proto/wire.h"
 
-/* 0 stands for @standard. False: above @max. */
-static bool fleet_page(uint32_t asked, uint32_t standard, uint32_t max, size_t *ret_size)
+bool fleet_page(uint32_t asked, uint32_t standard, uint32_t max, size_t *ret_size)
 {
 	*ret_size = asked ? asked : standard;
 	return asked <= max;

@@ -167,6 +167,8 @@ int ingest_on_events(struct aggregator *aggregator, struct rpc_call *call,
 	session->aggregator = aggregator;
 	session->call = call;
 	session->caller = *caller;
+	session->actor.uri = session->caller.uri;
+	session->actor.certificate = session->caller.certificate;
 	session->not_after_unix_ns = rpc_call_peer(call)->not_after_unix_ns;
 	peer_init(&session->peer, session->caller.name, &limits);
 	counter_add(&aggregator->metrics.sessions_events, 1);

@@ -24,6 +24,9 @@ struct metrics {
 	counter_value watchers, watch_refused, watch_events;
 	counter_value calls;
 	counter_value commands_submitted, commands_delivered, commands_expired, commands_pending;
+	counter_value campaigns_open, campaigns_submitted, campaign_dispatches, campaign_stops;
+	counter_value campaign_hosts_lost, commands_cancelled;
+	counter_value audit_refused, audit_suppressed, audit_lost, audit_failures;
 	counter_value command_changes[16];   /* by life */
 	counter_value certificate_not_after; /* seconds */
 	counter_value credential_failures;

@@ -32,6 +32,8 @@ int caller_identify(const struct rpc_peer *peer, const char *trust_domain,
 			continue;
 		ret_caller->kind = kinds[i].kind;
 		memcpy(ret_caller->name, id.name, sizeof(ret_caller->name));
+		memcpy(ret_caller->uri, peer->uri, sizeof(ret_caller->uri));
+		memcpy(ret_caller->certificate, peer->fingerprint, sizeof(ret_caller->certificate));
 		return RPC_OK;
 	}
 	*ret_details =

@@ -20,6 +20,8 @@ enum caller_kind { CALLER_HOST, CALLER_OPERATOR, CALLER_AGGREGATOR };
 struct caller {
 	enum caller_kind kind;
 	char name[129];
+	char uri[512];				/* SPIFFE URI, for the audit */
+	char certificate[RPC_FINGERPRINT_SIZE]; /* its fingerprint */
 };
 
 /* RPC_OK; else a status and *ret_details (static text). */

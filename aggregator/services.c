@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "aggregator/audit.h"
+#include "aggregator/campaign/watch_campaign.h"
 #include "aggregator/control.h"
 #include "aggregator/fleet.h"
 #include "aggregator/health.h"
@@ -28,6 +30,14 @@ static const struct service {
 	{ "/pathbell.v1.Fleet/SubmitCommand", SERVICES_OPERATOR, fleet_on_call },
 	{ "/pathbell.v1.Fleet/GetCommand", SERVICES_VIEWER, fleet_on_call },
 	{ "/pathbell.v1.Fleet/ListCommands", SERVICES_VIEWER, fleet_on_call },
+	{ "/pathbell.v1.Fleet/CancelCommand", SERVICES_OPERATOR, fleet_on_call },
+	{ "/pathbell.v1.Fleet/PlanCampaign", SERVICES_VIEWER, fleet_on_call },
+	{ "/pathbell.v1.Fleet/SubmitCampaign", SERVICES_OPERATOR, fleet_on_call },
+	{ "/pathbell.v1.Fleet/GetCampaign", SERVICES_VIEWER, fleet_on_call },
+	{ "/pathbell.v1.Fleet/ListCampaigns", SERVICES_VIEWER, fleet_on_call },
+	{ "/pathbell.v1.Fleet/ControlCampaign", SERVICES_OPERATOR, fleet_on_call },
+	{ "/pathbell.v1.Fleet/QueryAudit", SERVICES_OPERATOR, fleet_on_call },
+	{ "/pathbell.v1.Fleet/WatchCampaign", SERVICES_VIEWER, watch_campaign_on_call },
 	{ "/pathbell.v1.Fleet/WatchEvents", SERVICES_VIEWER, watch_on_call },
 	{ "/pathbell.v1.Fleet/WatchCommands", SERVICES_VIEWER, watch_on_call },
 	{ "/grpc.health.v1.Health/Check", SERVICES_ANY, health_on_check },
@@ -70,10 +80,25 @@ static int services_allow(const struct aggregator *aggregator, const struct serv
 	if (role == ROLE_NONE)
 		*ret_details = "this operator has no role here";
 	else if (service->who == SERVICES_OPERATOR && role < ROLE_OPERATOR)
-		*ret_details = "the role viewer may not submit commands; operator is needed";
+		*ret_details = "the role viewer may not do this; operator is needed";
 	else
 		return RPC_OK;
 	return RPC_PERMISSION_DENIED;
+}
+
+/* Attempts to change something are kept with who tried. */
+static void services_audit(struct aggregator *aggregator, const struct rpc_call *call, int status,
+			   const char *details)
+{
+	const struct service *service = services_find(rpc_call_method(call));
+	const struct rpc_peer *peer = rpc_call_peer(call);
+	struct caller caller = { .kind = CALLER_HOST };
+
+	if (!service || service->who != SERVICES_OPERATOR)
+		return;
+	memcpy(caller.uri, peer->uri, sizeof(caller.uri));
+	memcpy(caller.certificate, peer->fingerprint, sizeof(caller.certificate));
+	audit_refused(aggregator, &caller, service->method, status, details);
 }
 
 static int services_refuse(struct aggregator *aggregator, const struct rpc_call *call,
@@ -82,6 +107,7 @@ static int services_refuse(struct aggregator *aggregator, const struct rpc_call 
 	static struct log_limit limits[17]; /* by status */
 
 	counter_add(counter, 1);
+	services_audit(aggregator, call, status, details);
 	log_limited(&limits[status], LOG_LEVEL_WARNING,
 		    "call refused method=%s status=%s detail=\"%s\" identity=%s peer=%s",
 		    rpc_call_method(call), rpc_status_name(status), details,

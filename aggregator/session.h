@@ -15,6 +15,7 @@ struct session {
 	struct rpc_call *call; /* NULL: closed */
 	struct host *host;     /* set after Hello */
 	struct caller caller;
+	struct store_actor actor; /* in caller */
 	struct peer peer;
 	uint64_t not_after_unix_ns;
 	unsigned jobs; /* under way */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregator/campaign/campaigns.h"
 #include "aggregator/commands.h"
 #include "aggregator/session.h"
 #include "core/clock.h"
@@ -91,15 +92,29 @@ bool session_job_failed(struct session_job *job)
 	return true;
 }
 
+static void session_changes(struct session *session, const struct store_batch *batch)
+{
+	struct aggregator *aggregator = session->aggregator;
+
+	if (batch->ret_faults > 0)
+		campaigns_on_faults(aggregator->campaigns, batch->ret_faults);
+	if (batch->ret_n_changes == 0)
+		return;
+	commands_on_changes(aggregator->commands, session->caller.name, batch->ret_changes,
+			    batch->ret_n_changes);
+	for (size_t i = 0; i < batch->ret_n_changes; i++)
+		campaigns_on_life(aggregator->campaigns, session->caller.name,
+				  batch->ret_changes[i].command_id, batch->ret_changes[i].life);
+}
+
 static void session_batch_done(struct writer_job *writer_job)
 {
 	struct session_job *job = (struct session_job *)writer_job;
 	struct session *session = job->session;
 	struct store_batch *batch = &writer_job->write.batch;
 
-	if (writer_job->error == 0 && batch->ret_n_changes > 0)
-		commands_on_changes(session->aggregator->commands, session->caller.name,
-				    batch->ret_changes, batch->ret_n_changes);
+	if (writer_job->error == 0)
+		session_changes(session, batch);
 	if (session_job_failed(job) || writer_job->write.ret_outcome == STORE_E_GAP) {
 		if (writer_job->error == 0)
 			session_gap(session);
@@ -148,6 +163,7 @@ struct session_job *session_job_new(struct session *session, enum store_write_ty
 	job->session = session;
 	job->job.write.type = type;
 	job->job.write.host_id = session->caller.name;
+	job->job.write.actor = &session->actor;
 	job->job.write.now_unix_ns = clock_realtime_ns();
 	job->job.bytes = sizeof(*job);
 	job->job.done = done;

@@ -18,7 +18,7 @@ struct settings_store {
 	char *path;
 	uint64_t retention_age_ns, retention_bytes;
 	uint64_t cache_bytes, busy_ns, queue_bytes, group_rows, group_bytes, probe_interval_ns;
-	uint64_t max_reads;
+	uint64_t max_reads, audit_retention_ns;
 };
 
 struct settings_http {
@@ -37,7 +37,7 @@ struct settings_watch {
 };
 
 struct settings_commands {
-	uint64_t max_pending, max_bytes;
+	uint64_t max_pending, max_bytes, max_campaigns, silent_after_ns;
 };
 
 struct settings {

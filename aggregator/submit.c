@@ -8,20 +8,24 @@
 #include "aggregator/commands.h"
 #include "aggregator/envelope_check.h"
 #include "aggregator/fleet.h"
+#include "aggregator/submit.h"
 #include "aggregator/view.h"
 #include "core/clock.h"
 #include "core/id.h"
 #include "core/log.h"
+#include "proto/chain.h"
 #include "proto/kind.h"
 
-static struct fleet_call *submit_of(struct writer_job *job)
+const Pathbell__V1__CommandTarget *submit_target_of(const Pathbell__V1__Command *command)
 {
-	return (struct fleet_call *)((char *)job - offsetof(struct fleet_call, write));
+	if (!command->target && command->args_case == PATHBELL__V1__COMMAND__ARGS_PROBE)
+		return command->probe->target;
+	return command->target;
 }
 
-/* What the command is about, for people. */
-static void submit_target(const Pathbell__V1__CommandTarget *target, char *ret_text, size_t size)
+void submit_target(const Pathbell__V1__Command *command, char *ret_text, size_t size)
 {
+	const Pathbell__V1__CommandTarget *target = submit_target_of(command);
 	const char *parts[] = { target ? target->id : "",
 				target ? target->name : "",
 				target ? target->map_name : "",
@@ -33,6 +37,32 @@ static void submit_target(const Pathbell__V1__CommandTarget *target, char *ret_t
 	ret_text[0] = '\0';
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !ret_text[0]; i++)
 		snprintf(ret_text, size, "%s", parts[i]);
+}
+
+void submit_key_ids(const Pathbell__V1__SignedCommand *envelope, char *ret_text, size_t size)
+{
+	size_t used = 0;
+
+	ret_text[0] = '\0';
+	for (size_t i = 0; i < envelope->n_signatures && used < size; i++) {
+		int n = snprintf(ret_text + used, size - used, "%s%.40s", i ? " " : "",
+				 envelope->signatures[i]->key_id);
+
+		used += n > 0 ? (size_t)n : 0;
+	}
+}
+
+void submit_audit(const Pathbell__V1__Command *command, const ProtobufCBinaryData *envelope,
+		  const char *target, char *ret_text, size_t size)
+{
+	char digest[2 * CHAIN_HASH_SIZE + 1] = "";
+
+	chain_digest(envelope->data, envelope->len, digest);
+	snprintf(ret_text, size,
+		 "verb=%s hosts=%zu envelope_sha256=%s dry_run=%d issuer=\"%s\" target=\"%s\" "
+		 "reason=\"%s\"",
+		 command_verb_name(command->verb), command->n_host_ids, digest, command->dry_run,
+		 command->issuer, target, command->reason);
 }
 
 static void submit_log(const struct fleet_call *call)
@@ -76,12 +106,11 @@ static void submit_stored(struct fleet_call *call, int outcome)
 
 static void submit_done(struct writer_job *job)
 {
-	struct fleet_call *call = submit_of(job);
+	struct fleet_call *call = fleet_of(job);
 
 	call->is_busy = false;
 	if (job->error < 0)
-		fleet_fail(call, job->error == -ECANCELED ? RPC_UNAVAILABLE : RPC_INTERNAL,
-			   "the command could not be stored");
+		fleet_write_failed(call, job->error);
 	else
 		submit_stored(call, job->write.ret_outcome);
 	if (!call->is_busy) /* fleet_read has not made it so again */
@@ -95,8 +124,6 @@ static void submit_write(struct fleet_call *call)
 	const Pathbell__V1__Command *from = call->command_sent;
 	struct store_new_command *to = &call->write.write.command;
 
-	call->write.write.type = STORE_COMMAND;
-	call->write.write.now_unix_ns = clock_realtime_ns();
 	memcpy(to->id, from->id.data, 16);
 	to->envelope = request->envelope.data;
 	to->envelope_size = request->envelope.len;
@@ -109,17 +136,18 @@ static void submit_write(struct fleet_call *call)
 	to->expires_unix_ns = from->expires_unix_ms * CLOCK_NS_PER_MS;
 	to->host_ids = (const char *const *)from->host_ids;
 	to->n_hosts = from->n_host_ids;
-	call->write.bytes = sizeof(*call) + to->envelope_size;
-	call->write.done = submit_done;
-	call->is_busy = true;
-	writer_put(call->aggregator->writer, &call->write);
+	call->write.bytes = to->envelope_size;
+	submit_key_ids(call->envelope, call->key_ids, sizeof(call->key_ids));
+	submit_audit(from, &request->envelope, call->target, call->audit_detail,
+		     sizeof(call->audit_detail));
+	call->audit.command_id = to->id;
+	fleet_write(call, STORE_COMMAND, "command.submit", submit_done);
 }
 
 static int submit_begin(struct fleet_call *call, const char **ret_details)
 {
 	const Pathbell__V1__SubmitCommandRequest *request =
 		(const Pathbell__V1__SubmitCommandRequest *)call->request;
-	const Pathbell__V1__CommandTarget *target;
 	struct errmsg err = { 0 };
 
 	if (envelope_check(request->envelope.data, request->envelope.len,
@@ -128,16 +156,17 @@ static int submit_begin(struct fleet_call *call, const char **ret_details)
 		fleet_fail(call, RPC_INVALID_ARGUMENT, err.text);
 		return RPC_OK;
 	}
+	if (call->command_sent->campaign) {
+		*ret_details = "command.campaign: a campaign is submitted with SubmitCampaign";
+		return RPC_INVALID_ARGUMENT;
+	}
 	if (!commands_have_room(call->aggregator->commands, call->command_sent->n_host_ids,
 				request->envelope.len)) {
 		*ret_details =
 			"too many commands wait for their hosts (commands.max_pending, max_bytes)";
 		return RPC_RESOURCE_EXHAUSTED;
 	}
-	target = call->command_sent->target;
-	if (!target && call->command_sent->args_case == PATHBELL__V1__COMMAND__ARGS_PROBE)
-		target = call->command_sent->probe->target;
-	submit_target(target, call->target, sizeof(call->target));
+	submit_target(call->command_sent, call->target, sizeof(call->target));
 	submit_write(call);
 	return RPC_OK;
 }
@@ -172,6 +201,7 @@ static void submit_answer(struct fleet_call *call)
 
 const struct fleet_method fleet_submit_command = {
 	.name = "SubmitCommand",
+	.is_change = true,
 	.request = &pathbell__v1__submit_command_request__descriptor,
 	.begin = submit_begin,
 	.read = submit_read,

@@ -8,7 +8,7 @@
  * Paging tokens: opaque text for the client; inside a kind, a position and a checksum, so that a
  * token of another method or a made-up one is told from a good one. Pure.
  */
-enum token_kind { TOKEN_HOSTS = 'h', TOKEN_COMMANDS = 'c' };
+enum token_kind { TOKEN_HOSTS = 'h', TOKEN_COMMANDS = 'c', TOKEN_CAMPAIGNS = 'g' };
 
 #define TOKEN_POSITION_MAX 128
 #define TOKEN_TEXT_SIZE	   (2 * (1 + TOKEN_POSITION_MAX + 4) + 1)

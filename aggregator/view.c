@@ -144,6 +144,10 @@ Pathbell__V1__CommandRecord *view_command(struct arena *arena, const struct stor
 	message->target = arena_strdup(arena, command->target);
 	message->submitted_unix_ns = command->submitted_unix_ns;
 	message->expires_unix_ns = command->expires_unix_ns;
+	if (command->has_campaign) {
+		message->campaign_id.data = view_bytes(arena, command->campaign_id, 16);
+		message->campaign_id.len = message->campaign_id.data ? 16 : 0;
+	}
 	if (!message->verb || !message->issuer || !message->submitted_by || !message->reason ||
 	    !message->target || !view_command_hosts(arena, message, command))
 		return NULL;

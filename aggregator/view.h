@@ -9,6 +9,8 @@
  * it is full. */
 Pathbell__V1__Host *view_host(struct arena *arena, const struct store_host *host, bool with_epochs);
 Pathbell__V1__CommandRecord *view_command(struct arena *arena, const struct store_command *command);
+Pathbell__V1__Campaign *view_campaign(struct arena *arena, const struct store_campaign *campaign);
+Pathbell__V1__AuditRecord *view_audit(struct arena *arena, const struct store_audit_record *record);
 /* Appends an encoded StoredEvent; the event's own bytes go through untouched. 0 or -errno. */
 int view_event(struct buf *out, const struct store_event *event);
 /* The same as element of a repeated field (QueryEventsResponse.events). */

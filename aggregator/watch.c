@@ -60,6 +60,24 @@ struct watches *watches_free(struct watches *watches)
 	return NULL;
 }
 
+bool watch_enter(struct aggregator *aggregator, const char **ret_details)
+{
+	struct watches *watches = aggregator->watches;
+
+	if (watches->n >= aggregator->live.watch.max_watchers) {
+		counter_add(&aggregator->metrics.watch_refused, 1);
+		*ret_details = "watch.max_watchers streams are open";
+		return false;
+	}
+	counter_set(&aggregator->metrics.watchers, ++watches->n);
+	return true;
+}
+
+void watch_leave(struct aggregator *aggregator)
+{
+	counter_set(&aggregator->metrics.watchers, --aggregator->watches->n);
+}
+
 static void watch_free(struct watch *watch)
 {
 	if (watch->call || watch->is_busy)
@@ -357,8 +375,7 @@ static void watch_on_closed(struct rpc_call *call, void *data, int status, const
 	struct watch *watch = data;
 
 	LIST_REMOVE(watch, link);
-	watch->aggregator->watches->n--;
-	counter_set(&watch->aggregator->metrics.watchers, watch->aggregator->watches->n);
+	watch_leave(watch->aggregator);
 	watch->call = NULL;
 	watch_free(watch);
 }
@@ -372,17 +389,14 @@ static const struct rpc_call_ops watch_ops = {
 int watch_on_call(struct aggregator *aggregator, struct rpc_call *call, const struct caller *caller,
 		  const struct rpc_call_ops **ret_ops, void **ret_data, const char **ret_details)
 {
-	struct watches *watches = aggregator->watches;
 	struct watch *watch;
 
-	if (watches->n >= aggregator->live.watch.max_watchers) {
-		counter_add(&aggregator->metrics.watch_refused, 1);
-		*ret_details = "watch.max_watchers streams are open";
+	if (!watch_enter(aggregator, ret_details))
 		return RPC_RESOURCE_EXHAUSTED;
-	}
 	watch = calloc(1, sizeof(*watch));
 	if (!watch || arena_new(&watch->arena, WATCH_ARENA_MAX) < 0) {
 		free(watch);
+		watch_leave(aggregator);
 		*ret_details = "no memory";
 		return RPC_RESOURCE_EXHAUSTED;
 	}
@@ -390,9 +404,7 @@ int watch_on_call(struct aggregator *aggregator, struct rpc_call *call, const st
 	watch->call = call;
 	watch->is_commands = strstr(rpc_call_method(call), "/WatchCommands") != NULL;
 	watch->max_bytes = aggregator->live.watch.buffer_bytes;
-	LIST_INSERT_HEAD(&watches->all, watch, link);
-	watches->n++;
-	counter_set(&aggregator->metrics.watchers, watches->n);
+	LIST_INSERT_HEAD(&aggregator->watches->all, watch, link);
 	*ret_ops = &watch_ops;
 	*ret_data = watch;
 	return RPC_OK;

@@ -106,9 +106,16 @@ static void writer_post(struct writer *writer)
 
 static uint32_t writer_rows(const struct writer_job *job)
 {
-	if (job->write.type == STORE_BATCH)
+	switch (job->write.type) {
+	case STORE_BATCH:
 		return job->write.batch.count;
-	return job->write.type == STORE_COMMAND ? (uint32_t)job->write.command.n_hosts : 1;
+	case STORE_COMMAND:
+		return (uint32_t)job->write.command.n_hosts;
+	case STORE_CAMPAIGN:
+		return (uint32_t)job->write.campaign.n_hosts;
+	default:
+		return 1;
+	}
 }
 
 /* With the lock: from the front, what fits. Never nothing when something waits. */
@@ -137,8 +144,16 @@ static void writer_count_batch(struct metrics *metrics, const struct store_batch
 	counter_add(&metrics->events_duplicate, batch->ret_duplicates);
 	counter_add(&metrics->events_conflicting, batch->ret_conflicts);
 	counter_add(&metrics->events_rejected, batch->ret_rejected);
+	counter_add(&metrics->audit_lost, batch->ret_audit_lost);
 	for (size_t i = 0; i < batch->ret_n_changes; i++)
 		counter_add(&metrics->command_changes[batch->ret_changes[i].life & 15], 1);
+}
+
+static bool writer_is_command(const struct store_write *write)
+{
+	return write->type == STORE_COMMAND || write->type == STORE_COMMAND_STATE ||
+	       write->type == STORE_CANCEL || write->type == STORE_CAMPAIGN ||
+	       write->type == STORE_CAMPAIGN_STATE;
 }
 
 /* With the lock. */
@@ -156,7 +171,7 @@ static void writer_count(struct writer *writer, struct writer_job *job)
 		writer->any_commands |= write->batch.ret_n_changes > 0;
 		writer->unretained_bytes += write->batch.events_size;
 	}
-	if (write->type == STORE_COMMAND || write->type == STORE_COMMAND_STATE)
+	if (writer_is_command(write))
 		writer->any_commands = true;
 }
 

@@ -13,7 +13,9 @@ bool life_may_become(uint32_t current, uint32_t next, enum life_teller teller)
 		       (current == PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_DISPATCHED &&
 			next != PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_DISPATCHED);
 	}
-	if (current == PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_EXPIRED)
+	/* Ends that the aggregator may have assumed while the host had the command already. */
+	if (current == PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_EXPIRED ||
+	    current == PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_CANCELLED)
 		return true;
 	if (command_life_is_final(current))
 		return false;

@@ -33,6 +33,7 @@
 
 #include "aggregator/store/sqlite_schema.h"
 #include "core/fd.h"
+#include "proto/arena.h"
 
 int sqlite_errno(const struct sqlite *sqlite, int result)
 {
@@ -158,22 +159,28 @@ static int sqlite_lock(struct sqlite *sqlite, const char *path, struct errmsg *e
 	return 0;
 }
 
-static int sqlite_create(struct sqlite *sqlite, struct errmsg *err)
+/* From @version to ours in one transaction; 0 is an empty file. */
+static int sqlite_migrate(struct sqlite *sqlite, int64_t version, struct errmsg *err)
 {
-	char *sql = sqlite3_mprintf("BEGIN IMMEDIATE;%s;PRAGMA application_id=%d;"
-				    "PRAGMA user_version=%d;COMMIT;",
-				    sqlite_schema, SQLITE_APPLICATION_ID, SQLITE_SCHEMA_VERSION);
+	char *sql = sqlite3_mprintf("BEGIN IMMEDIATE;");
 	int r = 0;
 
+	for (int64_t i = version; sql && i < SQLITE_SCHEMA_VERSION; i++)
+		sql = sqlite3_mprintf("%z%s", sql, sqlite_migrations[i]);
+	if (sql)
+		sql = sqlite3_mprintf("%zPRAGMA application_id=%d;PRAGMA user_version=%d;COMMIT;",
+				      sql, SQLITE_APPLICATION_ID, SQLITE_SCHEMA_VERSION);
 	if (!sql)
 		return -ENOMEM;
 	if (sqlite3_exec(sqlite->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		r = sqlite_fail(sqlite, err, "cannot create the schema");
+		r = sqlite_fail(sqlite, err,
+				version ? "cannot move the store to the present schema"
+					: "cannot create the schema");
 	sqlite3_free(sql);
 	return r;
 }
 
-/* Ours, and of a version that we know; an empty file becomes ours. */
+/* Ours, and of a version that we know; an empty file becomes ours, an older one is migrated. */
 static int sqlite_identify(struct sqlite *sqlite, struct errmsg *err)
 {
 	int64_t application = 0, version = 0, tables = 0;
@@ -186,11 +193,13 @@ static int sqlite_identify(struct sqlite *sqlite, struct errmsg *err)
 	if (r < 0)
 		return sqlite_fail(sqlite, err, "cannot read the store");
 	if (application == 0 && tables == 0 && sqlite->mode == STORE_WRITE)
-		return sqlite_create(sqlite, err);
+		return sqlite_migrate(sqlite, 0, err);
 	if (application != SQLITE_APPLICATION_ID) {
 		errmsg_set(err, "the file is not a Pathbell store");
 		return -EBADMSG;
 	}
+	if (version > 0 && version < SQLITE_SCHEMA_VERSION && sqlite->mode == STORE_WRITE)
+		return sqlite_migrate(sqlite, version, err);
 	if (version != SQLITE_SCHEMA_VERSION) {
 		errmsg_set(err, "the store has schema version %lld, this program knows %d",
 			   (long long)version, SQLITE_SCHEMA_VERSION);
@@ -229,6 +238,7 @@ static void sqlite_close(struct store *store)
 	for (size_t i = 0; i < SQLITE_N_SQL; i++)
 		sqlite3_finalize(sqlite->statements[i]);
 	sqlite_epochs_forget(sqlite);
+	arena_free(sqlite->arena);
 	sqlite3_close(sqlite->db);
 	fd_close(sqlite->lock_fd);
 	free(sqlite);
@@ -298,9 +308,8 @@ static int sqlite_probe(struct sqlite *sqlite, const struct store_write *write)
 	return sqlite_run(sqlite, statement);
 }
 
-static int sqlite_one(struct sqlite *sqlite, struct store_write *write)
+static int sqlite_change(struct sqlite *sqlite, struct store_write *write)
 {
-	write->ret_outcome = 0;
 	switch (write->type) {
 	case STORE_HELLO:
 		return sqlite_hello(sqlite, write);
@@ -314,10 +323,29 @@ static int sqlite_one(struct sqlite *sqlite, struct store_write *write)
 		return sqlite_command(sqlite, write);
 	case STORE_COMMAND_STATE:
 		return sqlite_command_told(sqlite, write);
+	case STORE_CANCEL:
+		return sqlite_cancel(sqlite, write);
+	case STORE_CAMPAIGN:
+		return sqlite_campaign(sqlite, write);
+	case STORE_CAMPAIGN_STATE:
+		return sqlite_campaign_state(sqlite, write);
+	case STORE_AUDIT:
+		return 0;
 	case STORE_PROBE:
 		return sqlite_probe(sqlite, write);
 	}
 	return -EINVAL;
+}
+
+static int sqlite_one(struct sqlite *sqlite, struct store_write *write)
+{
+	int r;
+
+	write->ret_outcome = 0;
+	r = sqlite_change(sqlite, write);
+	if (r == 0 && write->audit && write->ret_outcome == 0)
+		r = sqlite_audit(sqlite, write, write->audit);
+	return r;
 }
 
 static int sqlite_group(struct sqlite *sqlite, struct store_write *const *writes, size_t n_writes)
@@ -345,6 +373,7 @@ static int sqlite_write(struct store *store, struct store_write *const *writes, 
 		sqlite_exec(sqlite, SQL_ROLLBACK);
 	sqlite_epochs_forget(sqlite);
 	sqlite->next_event_id = 0;
+	sqlite->audit_is_known = false;
 	for (size_t i = 0; i < n_writes; i++)
 		store_write_release(writes[i]);
 	return r;
@@ -360,6 +389,10 @@ const struct store_ops store_sqlite = {
 	.newest = sqlite_newest,
 	.hosts = sqlite_hosts,
 	.commands = sqlite_commands,
+	.campaigns = sqlite_campaigns,
+	.members = sqlite_members,
+	.audits = sqlite_audits,
+	.objects = sqlite_objects,
 	.retain = sqlite_retain,
 	.size = sqlite_size,
 	.settle = sqlite_settle,

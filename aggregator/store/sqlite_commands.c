@@ -128,6 +128,10 @@ static int sqlite_record_read(struct sqlite *sqlite, struct sqlite_record *recor
 	command->envelope = sqlite3_column_blob(statement, 10);
 	command->envelope_size = (size_t)sqlite3_column_bytes(statement, 10);
 	command->last_change = (uint64_t)sqlite3_column_int64(statement, 11);
+	command->cancelled_unix_ns = (uint64_t)sqlite3_column_int64(statement, 12);
+	command->has_campaign = sqlite3_column_bytes(statement, 13) == 16;
+	if (command->has_campaign)
+		memcpy(command->campaign_id, sqlite3_column_blob(statement, 13), 16);
 	r = sqlite_record_hosts(sqlite, record, command->ordinal);
 	if (r == 0)
 		r = sqlite_record_transitions(sqlite, record, command->ordinal);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregator/store/object.h"
 #include "aggregator/store/rows.h"
 #include "aggregator/store/sqlite.h"
 
@@ -79,6 +80,15 @@ static int sqlite_event(struct sqlite *sqlite, struct sqlite_epoch *epoch, uint6
 	return sqlite_errno(sqlite, r);
 }
 
+/* A fault of now: a host that comes back tells old ones too. */
+#define SQLITE_FRESH_NS UINT64_C(60000000000)
+
+static bool sqlite_is_fault(const struct store_write *write, const struct codec_event_head *head)
+{
+	return head->severity >= PATHBELL__V1__SEVERITY__SEVERITY_ERROR && !head->replayed &&
+	       !head->command_state && head->time_unix_ns + SQLITE_FRESH_NS > write->now_unix_ns;
+}
+
 static int sqlite_row(struct sqlite *sqlite, struct store_write *write, struct sqlite_epoch *epoch,
 		      uint64_t seq, const struct row *row)
 {
@@ -91,6 +101,10 @@ static int sqlite_row(struct sqlite *sqlite, struct store_write *write, struct s
 	if (r < 0)
 		return r;
 	batch->ret_stored++;
+	batch->ret_faults += sqlite_is_fault(write, &row->head);
+	if (object_is_told_by(row->head.kind))
+		return sqlite_object_event(sqlite, epoch->host, write->now_unix_ns, row->event,
+					   row->event_size);
 	if (!row->head.command_state)
 		return 0;
 	return sqlite_command_event(sqlite, write, row->head.command_state,
@@ -160,6 +174,7 @@ static void sqlite_batch_reset(struct store_batch *batch)
 	batch->ret_rejected = 0;
 	batch->ret_changes = NULL;
 	batch->ret_n_changes = 0;
+	batch->ret_faults = batch->ret_audit_lost = 0;
 }
 
 /* Time of storing never falls with growing id, whatever the clock does: queries bisect by it. */

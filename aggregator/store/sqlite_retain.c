@@ -95,7 +95,19 @@ static int sqlite_retain_rest(struct sqlite *sqlite, uint64_t cutoff)
 		if (r == 0)
 			r = sqlite_exec(sqlite, SQL_RETAIN_TRANSITIONS);
 	}
+	if (r == 0)
+		r = sqlite_retain_bound(sqlite, SQL_RETAIN_CAMPAIGNS, sqlite_int(cutoff));
+	if (r == 0 && sqlite3_changes(sqlite->db) > 0)
+		r = sqlite_exec(sqlite, SQL_RETAIN_CAMPAIGN_HOSTS);
 	return r;
+}
+
+static int sqlite_retain_audit(struct sqlite *sqlite, const struct store_retention *retention)
+{
+	if (retention->audit_age_ns == 0 || retention->now_unix_ns <= retention->audit_age_ns)
+		return 0;
+	return sqlite_retain_bound(sqlite, SQL_RETAIN_AUDIT,
+				   sqlite_int(retention->now_unix_ns - retention->audit_age_ns));
 }
 
 static int sqlite_retain_step(struct sqlite *sqlite, const struct store_retention *retention,
@@ -112,6 +124,8 @@ static int sqlite_retain_step(struct sqlite *sqlite, const struct store_retentio
 		r = sqlite_retain_bound(sqlite, SQL_RETAIN_EVENTS, last);
 	if (r == 0 && cutoff != 0)
 		r = sqlite_retain_rest(sqlite, cutoff);
+	if (r == 0)
+		r = sqlite_retain_audit(sqlite, retention);
 	done->more = done->deleted >= SQLITE_RETAIN_STEP;
 	return r;
 }

@@ -74,6 +74,32 @@ int store_commands(struct store *store, const struct store_command_query *query,
 	return store->ops->commands(store, query, row, data);
 }
 
+int store_campaigns(struct store *store, const struct store_campaign_query *query,
+		    bool (*row)(void *data, const struct store_campaign *campaign), void *data)
+{
+	return store->ops->campaigns(store, query, row, data);
+}
+
+int store_members(struct store *store, const uint8_t campaign_id[16],
+		  bool (*row)(void *data, const struct store_member *member), void *data)
+{
+	return store->ops->members(store, campaign_id, row, data);
+}
+
+int store_audits(struct store *store, struct store_audit_query *query,
+		 bool (*row)(void *data, const struct store_audit_record *record), void *data)
+{
+	return store->ops->audits(store, query, row, data);
+}
+
+int store_objects(struct store *store,
+		  bool (*row)(void *data, const char *host_id, const char *hostname,
+			      const struct store_object *object),
+		  void *data)
+{
+	return store->ops->objects(store, row, data);
+}
+
 int store_retain(struct store *store, const struct store_retention *retention,
 		 struct store_retained *ret_done)
 {

@@ -22,6 +22,10 @@
  * gap (STORE_E_GAP, nothing of it stored).
  * - Ids grow in the order of storing and are never reused; a reader that saw id N will never see a
  *   smaller one appear later. An id is a cursor for ever, also across retention.
+ * - What the audit has to say about a write (store_write.audit, every change of a command's life)
+ *   is in the same transaction, chained by SHA-256 (docs/formats/audit.md): both or neither. Only
+ *   a life that a host tells inside a batch is stored even if the audit cannot be written
+ *   (ret_audit_lost), because data never waits for the audit.
  * - One handle, one thread. A writing handle excludes every other writer of the same store.
  */
 struct store;
@@ -46,7 +50,7 @@ struct store *store_close(struct store *store); /* returns NULL */
 #define STORE_E_UNKNOWN_HOST 2 /* command for a host never seen: its name is in `detail` */
 #define STORE_E_EXISTS	     3 /* another command with this id */
 #define STORE_E_SAME	     4 /* this very command is already stored */
-#define STORE_E_UNKNOWN	     5 /* no such command, or not for this host */
+#define STORE_E_UNKNOWN	     5 /* no such command or campaign, or not for this host */
 
 /* 0: durable. -errno: nothing was stored; -ENOSPC, -EIO and -EAGAIN may pass by themselves. Results
  * are in each write. */
@@ -77,6 +81,21 @@ int store_host(struct store *store, const char *host_id,
 int store_commands(struct store *store, const struct store_command_query *query,
 		   bool (*row)(void *data, const struct store_command *command), void *data);
 
+/* Counts and failures of a record are complete. */
+int store_campaigns(struct store *store, const struct store_campaign_query *query,
+		    bool (*row)(void *data, const struct store_campaign *campaign), void *data);
+/* The hosts of a campaign in its order. */
+int store_members(struct store *store, const uint8_t campaign_id[16],
+		  bool (*row)(void *data, const struct store_member *member), void *data);
+/* In order of seq; the ret_ fields of @query say where it ended and what the head is. */
+int store_audits(struct store *store, struct store_audit_query *query,
+		 bool (*row)(void *data, const struct store_audit_record *record), void *data);
+/* By host id, then key; @object is NULL once for a host without any. */
+int store_objects(struct store *store,
+		  bool (*row)(void *data, const char *host_id, const char *hostname,
+			      const struct store_object *object),
+		  void *data);
+
 /* Deletes a bounded part of what is beyond the limits; *ret_more true = call again. Never the
  * newest event. */
 int store_retain(struct store *store, const struct store_retention *retention,
@@ -106,6 +125,17 @@ struct store_ops {
 		     bool (*row)(void *data, const struct store_host *host), void *data);
 	int (*commands)(struct store *store, const struct store_command_query *query,
 			bool (*row)(void *data, const struct store_command *command), void *data);
+	int (*campaigns)(struct store *store, const struct store_campaign_query *query,
+			 bool (*row)(void *data, const struct store_campaign *campaign),
+			 void *data);
+	int (*members)(struct store *store, const uint8_t campaign_id[16],
+		       bool (*row)(void *data, const struct store_member *member), void *data);
+	int (*audits)(struct store *store, struct store_audit_query *query,
+		      bool (*row)(void *data, const struct store_audit_record *record), void *data);
+	int (*objects)(struct store *store,
+		       bool (*row)(void *data, const char *host_id, const char *hostname,
+				   const struct store_object *object),
+		       void *data);
 	int (*retain)(struct store *store, const struct store_retention *retention,
 		      struct store_retained *ret_done);
 	int (*size)(struct store *store, uint64_t *ret_bytes);

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aggregator/store/records.h"
+
 /* What goes into the store. Everything is borrowed for the call; results are named ret_. */
 
 enum store_write_type {
@@ -15,11 +17,25 @@ enum store_write_type {
 	STORE_COMMAND,	     /* a new command, QUEUED for each host */
 	STORE_COMMAND_STATE, /* DISPATCHED, RECEIVED (receipt) or EXPIRED, told by the aggregator
 				itself */
-	STORE_PROBE,	     /* proves that a commit works */
+	STORE_CANCEL,	     /* hosts that are QUEUED become CANCELLED */
+	STORE_CAMPAIGN,	     /* a new campaign with all its commands */
+	STORE_CAMPAIGN_STATE,
+	STORE_AUDIT, /* nothing but the audit record, e.g. of a refused attempt */
+	STORE_PROBE, /* proves that a commit works */
 };
 
 #define STORE_MAX_EPOCHS     64
 #define STORE_MAX_REJECTIONS 64
+
+/* Who caused a write, for the audit. */
+struct store_actor {
+	const char *uri, *certificate; /* SPIFFE URI; fingerprint, hexadecimal */
+};
+
+struct store_audit {
+	const char *action, *key_ids, *host_id, *detail; /* NULL is "" */
+	const uint8_t *command_id, *campaign_id;	 /* 16 bytes or NULL */
+};
 
 struct store_hello {
 	const char *hostname, *agent_version, *kernel_release, *peer;
@@ -53,6 +69,8 @@ struct store_batch {
 	struct store_rejection ret_rejections[STORE_MAX_REJECTIONS];
 	struct store_change *ret_changes; /* store_write_release */
 	size_t ret_n_changes;
+	uint32_t ret_faults;	 /* fresh events of faults: what a storm is made of */
+	uint32_t ret_audit_lost; /* lives that are stored but could not be audited */
 };
 
 struct store_gone {
@@ -75,7 +93,8 @@ struct store_new_command {
 	uint64_t not_before_unix_ns, expires_unix_ns;
 	const char *const *host_ids;
 	size_t n_hosts;
-	char ret_detail[160]; /* the host of STORE_E_UNKNOWN_HOST */
+	const struct store_audit *audit; /* of a command of a campaign; NULL = none */
+	char ret_detail[160];		 /* the host of STORE_E_UNKNOWN_HOST */
 };
 
 struct store_command_state {
@@ -85,10 +104,49 @@ struct store_command_state {
 	bool ret_changed; /* false: the host had said something later already */
 };
 
+struct store_cancel {
+	uint8_t id[16];
+	const char *detail;
+	uint32_t ret_cancelled, ret_too_late;
+};
+
+/* The hosts of all commands together are the campaign's, in this order but for those that have no
+ * usable path on the command's target any more: they come first. */
+struct store_new_campaign {
+	uint8_t id[16];
+	const char *name, *verb, *issuer, *submitted_by, *reason;
+	const uint8_t *policy; /* CommandCampaign, serialised */
+	size_t policy_size;
+	uint64_t not_before_unix_ns, expires_unix_ns, timeout_ns;
+	uint32_t wave_size;
+	struct store_new_command *commands;
+	const struct store_target *targets; /* one for each command */
+	size_t n_commands, n_hosts;	    /* of all commands */
+	char ret_detail[160];		    /* the host of STORE_E_UNKNOWN_HOST */
+};
+
+/* What the engine decided. Positions are of the campaign's order. */
+struct store_campaign_state {
+	uint8_t id[16];
+	uint32_t state;
+	const char *reason;
+	uint32_t wave, wave_size, wave_used;
+	uint64_t forgiven;
+	const uint32_t *marks;	 /* QUEUED -> DISPATCHED, before the envelope leaves */
+	const uint32_t *unmarks; /* the envelope did not leave: DISPATCHED -> QUEUED */
+	const uint32_t *lost;
+	size_t n_marks, n_unmarks, n_lost;
+	uint32_t sweep; /* the life that all QUEUED hosts get; 0 = none */
+	const char *sweep_detail;
+};
+
 struct store_write {
 	enum store_write_type type;
-	const char *host_id; /* not for COMMAND and PROBE */
+	const char *host_id; /* of what a host sends, and COMMAND_STATE */
 	uint64_t now_unix_ns;
+	const struct store_actor *actor; /* NULL: the aggregator itself */
+	/* Written in the same transaction when the outcome is 0; the write fails if it can't be. */
+	const struct store_audit *audit;
 	int ret_outcome; /* 0 or STORE_E_ */
 	union {
 		struct store_hello hello;
@@ -97,5 +155,8 @@ struct store_write {
 		struct store_seen seen;
 		struct store_new_command command;
 		struct store_command_state state;
+		struct store_cancel cancel;
+		struct store_new_campaign campaign;
+		struct store_campaign_state campaign_state;
 	};
 };

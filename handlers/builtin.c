@@ -12,7 +12,10 @@
 /*
  * The built-in types. "Retried" means that the kernel's device handler sends the command again on
  * the same path, so nothing is wrong with the path yet. Sources:
- * drivers/scsi/device_handler/scsi_dh_{alua,rdac,emc,hp_sw}.c, Linux 6.12, the check_sense hooks.
+ * drivers/scsi/device_handler/scsi_dh_{alua,rdac,emc}.c, Linux 6.12, the check_sense hooks, and
+ * scsi_dh_hp_sw.c, tur_done and hp_sw_start_stop, since that handler has no such hook. The rows for
+ * ALUA's standby and unavailable (SPC-5 annex on ASC 04h) are ours: there the kernel's default
+ * fails the path too.
  */
 #define BUILTIN_RETRIED 0
 

@@ -79,12 +79,12 @@ class Process:
 
 class Pki:
     def __init__(self, folder, trust_domain=TRUST_DOMAIN):
-        self.dir = Path(folder)
+        self.dir, self.preset = Path(folder), PRESET
         self.run("init", "--dir", str(self.dir), "--trust-domain", trust_domain)
         os.chmod(self.dir, 0o755)
 
     def run(self, *arguments):
-        subprocess.run([program("pathbell"), "pki", *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program("pathbell", self.preset), "pki", *arguments], check=True, stdout=subprocess.DEVNULL)
 
     def make(self, kind, name, *extra):
         self.run(kind, name, "--dir", str(self.dir), *extra)

@@ -18,7 +18,7 @@ class Hostile:
         self.ingest = fleet_client.messages("ingest")
         self.event = fleet_client.messages("event")
         self.commands = queue.Queue()
-        self.receipts, self.events = [], []
+        self.receipts, self.events, self.seen = [], [], set()
         self.server = grpc.server(futures.ThreadPoolExecutor(8))
         handlers = {
             "Events": grpc.stream_stream_rpc_method_handler(self.run_events, self.ingest.EventsUp.FromString, self.ingest.EventsDown.SerializeToString),
@@ -39,7 +39,11 @@ class Hostile:
                     max_message_bytes=1 << 20, max_batch_records=8192, heartbeat_interval_ms=60000, aggregator="hostile",
                     unix_ns=time.time_ns()))
             elif up.WhichOneof("message") == "batch":
-                self.events += [self.event.Event.FromString(blob) for blob in up.batch.events]
+                # it claims to have stored nothing, so a reconnect brings everything again
+                for number, blob in enumerate(up.batch.events):
+                    if (up.batch.epoch, up.batch.first_seq + number) not in self.seen:
+                        self.seen.add((up.batch.epoch, up.batch.first_seq + number))
+                        self.events.append(self.event.Event.FromString(blob))
                 yield self.ingest.EventsDown(ack=self.ingest.Ack(
                     epoch=up.batch.epoch, seq=up.batch.first_seq + up.batch.count - 1, level=self.ingest.ACK_LEVEL_LOCAL))
 

@@ -18,7 +18,7 @@ static void check(const struct conf *conf)
 		const struct conf_entry *entry = &conf->items[i];
 
 		if (connect_line(&entry->tid, &entry->options, "", line, sizeof(line), &err) == 0 &&
-		    strpbrk(line, " \t\n;"))
+		    strpbrk(line, " \t\n"))
 			abort();
 	}
 }

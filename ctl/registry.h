@@ -20,6 +20,8 @@ extern const struct cli_command pki_init_command, pki_aggregator_command, pki_ho
 extern const struct cli_command key_new_command, key_show_command;	   /* key.c */
 extern const struct cli_command key_list_command;			   /* key_list.c */
 extern const struct cli_command key_authorize_command, key_revoke_command; /* key_authorize.c */
+extern const struct cli_command audit_command;				   /* audit.c */
+extern const struct cli_command local_audit_command;			   /* local_audit.c */
 extern const struct cli_command local_status_command, local_collectors_command, local_stats_command,
 	local_log_command; /* local.c */
 extern const struct cli_command local_nvme_list_command, local_nvme_log_command,

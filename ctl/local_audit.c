@@ -90,6 +90,9 @@ static int local_audit_agent(struct local_audit *work, size_t lines)
 	work->show = show;
 	work->verify = verify;
 	after_seq = !verify && work->head.seq > lines ? work->head.seq - lines : 0;
+	if (after_seq == 0 && work->head.seq > LOCAL_AUDIT_PAGE)
+		after_seq =
+			1; /* 0 stands for the newest that fit, 1 for the oldest that are kept */
 	work->from_seq = work->head.seq > lines ? work->head.seq - lines + 1 : 0;
 	while (code == CLI_OK) {
 		code = local_audit_page(work, &after_seq, &more);
@@ -126,8 +129,7 @@ static int local_audit_verdict(const struct local_audit *work, const struct audi
 
 	if (code != CLI_OK)
 		return code;
-	if (work->head.seq && memcmp(&work->head, &last, sizeof(last)) != 0 &&
-	    work->head.seq <= last.seq)
+	if (work->head.seq && !audit_host_fits(host, &work->head))
 		return cli_fail(CLI_FAILED, "BROKEN at the head: the agent names another one than "
 					    "its lines have");
 	audit_head_format(&last, head);

@@ -12,7 +12,8 @@
 
 #include "core/file.h"
 
-#define OWNER_PATH 512
+#define OWNER_PATH  512
+#define OWNER_MAKER "pathbell-maker"
 
 /* "nvme" and digits: a name from elsewhere must not lead out of the folder. */
 static bool owner_is_controller(const char *name)
@@ -32,17 +33,28 @@ static int owner_path(const char *dir, const char *controller, const char *attri
 	return 0;
 }
 
-int owner_read(const char *dir, const char *controller, char ret_owner[OWNER_NAME])
+static int owner_get(const char *dir, const char *controller, const char *attribute,
+		     char ret_value[OWNER_NAME])
 {
 	char path[OWNER_PATH], line[256];
-	int r = owner_path(dir, controller, "owner", path);
+	int r = owner_path(dir, controller, attribute, path);
 
-	ret_owner[0] = '\0';
+	ret_value[0] = '\0';
 	if (r == 0)
 		r = file_read_line(AT_FDCWD, path, line, sizeof(line));
 	if (r == 0)
-		snprintf(ret_owner, OWNER_NAME, "%s", line);
+		snprintf(ret_value, OWNER_NAME, "%s", line);
 	return r == -ENOENT ? 0 : r;
+}
+
+int owner_read(const char *dir, const char *controller, char ret_owner[OWNER_NAME])
+{
+	return owner_get(dir, controller, "owner", ret_owner);
+}
+
+int owner_read_maker(const char *dir, const char *controller, char ret_maker[OWNER_NAME])
+{
+	return owner_get(dir, controller, OWNER_MAKER, ret_maker);
 }
 
 static int owner_put(const char *dir, const char *controller, const char *attribute,
@@ -55,6 +67,11 @@ static int owner_put(const char *dir, const char *controller, const char *attrib
 		r = file_replace(path, text, (size_t)snprintf(text, sizeof(text), "%.62s\n", value),
 				 0644);
 	return r;
+}
+
+int owner_write_maker(const char *dir, const char *controller, const char *maker)
+{
+	return owner_put(dir, controller, OWNER_MAKER, maker);
 }
 
 int owner_write(const char *dir, const char *seqnum_path, const char *controller, const char *owner)
@@ -95,6 +112,8 @@ int owner_remove(const char *dir, const char *controller, uint64_t seqnum)
 	    strtoull(line, NULL, 10) > seqnum)
 		return OWNER_E_YOUNGER;
 	r = owner_unlink(dir, controller, "owner");
+	if (r == 0)
+		r = owner_unlink(dir, controller, OWNER_MAKER);
 	if (r == 0)
 		r = owner_unlink(dir, controller, "seqnum");
 	if (r == 0)

@@ -20,6 +20,10 @@ int owner_read(const char *dir, const char *controller, char ret_owner[OWNER_NAM
 /* @seqnum_path: /sys/kernel/uevent_seqnum. 0, -EINVAL (not a controller's name), -errno. */
 int owner_write(const char *dir, const char *seqnum_path, const char *controller,
 		const char *owner);
+/* Which part of us made it: an attribute of our own beside the owner. "" where there is none. */
+#define OWNER_MAKER_MONITOR "monitor"
+int owner_read_maker(const char *dir, const char *controller, char ret_maker[OWNER_NAME]);
+int owner_write_maker(const char *dir, const char *controller, const char *maker);
 /*
  * Removes the entry of a controller that is gone. @seqnum: of its remove uevent; an entry that is
  * younger belongs to the next user of that number and stays. 0 (also: there was none), or

@@ -63,7 +63,7 @@ static int probe_bind(int fd, const struct tid *tid)
 
 static int probe_ask(int fd)
 {
-	uint8_t icreq[PROBE_ICREQ_SIZE] = { 0 }, answer;
+	uint8_t icreq[PROBE_ICREQ_SIZE] = { 0 }, answer[4096];
 	ssize_t n;
 
 	icreq[2] = PROBE_ICREQ_SIZE; /* hlen */
@@ -72,7 +72,8 @@ static int probe_ask(int fd)
 	if (send(fd, icreq, sizeof(icreq), MSG_NOSIGNAL) < 0)
 		return -errno;
 	do
-		n = recv(fd, &answer, sizeof(answer), 0);
+		/* All of it: what is left unread would make the close a reset. */
+		n = recv(fd, answer, sizeof(answer), 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

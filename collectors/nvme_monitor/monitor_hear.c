@@ -55,7 +55,7 @@ static void monitor_see(struct nvme_monitor *monitor, const struct look *look, b
 	monitor_tid(look, &controller.tid);
 	(void)owner_read(monitor->config->registry, look->name, owner);
 	controller.owner = owner;
-	controller.ours = strcmp(owner, OWNER_SELF) == 0;
+	controller.ours = work_is_ours(monitor->config, look->name);
 	controller.is_discovery = monitor_is_discovery(look);
 	controller.persistent = controller.is_discovery && (look->kato > 0 || stays);
 	(void)connections_see(&monitor->connections, &controller, clock_monotonic_ns());

@@ -109,6 +109,8 @@ static void monitor_start(struct nvme_monitor *monitor, struct connection *conne
 	if (job != NULL) {
 		job->connection = connection->id;
 		job->tid = connection->tid;
+		/* Observing, an operator may still look, but nothing stays behind. */
+		job->persistent = monitor->autoconnect && monitor->config->persistent;
 		job->probe = !monitor_answers(monitor, connection);
 		job->known.inode = connection->inode;
 		memcpy(job->known.controller, connection->controller,

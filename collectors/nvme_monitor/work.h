@@ -39,6 +39,7 @@ struct work_job {
 	uint32_t connection; /* its id, for the parent */
 	struct tid tid;
 	struct work_target known; /* the controller it had; "" = none */
+	bool persistent;	  /* of WORK_DISCOVER: what it makes stays */
 	bool probe;		  /* nothing answers at this address that we know of */
 	bool mask, kick;	  /* of WORK_FILES: also */
 	size_t n_targets;
@@ -66,6 +67,8 @@ struct work_answer {
 	const struct work_item *items; /* in the buffer that was parsed */
 };
 
+/* The registry of owners says that the monitor made it, in this life or an earlier one. */
+bool work_is_ours(const struct nvme_monitor_config *config, const char *controller);
 /* In the child: does @job (struct work_job) and answers to @out. The exit status. */
 int work_run(void *job, int out);
 const char *work_name(enum work_kind kind);

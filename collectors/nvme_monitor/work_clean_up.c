@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "collectors/nvme_monitor/work_part.h"
-#include "core/fd.h"
-#include "fabrics/owner.h"
+#include "fabrics/in_use.h"
 
 /*
- * Behind the agent's back, when it has ended: deletes what it had made. What is in use stays: a
- * mounted file system, a swap area, a map or an array above a namespace hold its block device
- * exclusively, and so does every claim on one of its partitions (bd_prepare_to_claim,
- * block/bdev.c, Linux 6.12), which is what O_EXCL finds out.
+ * Behind the agent's back, when it has ended: deletes what the monitor had made. What anything uses
+ * stays (fabrics/in_use.h).
  */
 #define WORK_CLEAN_UP_S 300 /* then the rest stays */
 
@@ -32,17 +26,17 @@ static bool work_disk_name(const char *entry, char *ret_disk, size_t size)
 		return true;
 	}
 	end = -1;
-	if (sscanf(entry, "nvme%un%u%n", &subsystem, &namespace, &end) == 2 && end > 0 &&
-	    entry[end] == '\0') {
-		snprintf(ret_disk, size, "%s", entry);
-		return true;
-	}
-	return false;
+	if (sscanf(entry, "nvme%un%u%n", &subsystem, &namespace, &end) != 2 || end < 0 ||
+	    entry[end] != '\0')
+		return false;
+	snprintf(ret_disk, size, "%s", entry);
+	return true;
 }
 
 static bool work_is_used(const struct work_job *job, const char *controller)
 {
-	char path[512], disk[64];
+	const struct in_use_roots roots = { job->sysfs, "/proc", job->dev };
+	char path[512], disk[64], use[256];
 	const struct dirent *entry;
 	bool used = false;
 	DIR *folder;
@@ -51,15 +45,9 @@ static bool work_is_used(const struct work_job *job, const char *controller)
 	folder = opendir(path);
 	if (folder == NULL)
 		return errno != ENOENT;
-	while (!used && (entry = readdir(folder)) != NULL) {
-		_cleanup_fd_ int fd = -1;
-
-		if (!work_disk_name(entry->d_name, disk, sizeof(disk)))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", job->dev, disk);
-		fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-		used = fd < 0 && errno != ENOENT && errno != ENXIO;
-	}
+	while (!used && (entry = readdir(folder)) != NULL)
+		used = work_disk_name(entry->d_name, disk, sizeof(disk)) &&
+		       in_use_find(&roots, disk, use, sizeof(use));
 	closedir(folder);
 	return used;
 }
@@ -69,10 +57,8 @@ void work_clean_up(const struct work_job *job)
 	(void)alarm(WORK_CLEAN_UP_S);
 	for (size_t i = 0; i < job->n_targets; i++) {
 		const struct work_target *target = &job->targets[i];
-		char owner[OWNER_NAME] = "";
 
-		if (owner_read(job->config->registry, target->controller, owner) != 0 ||
-		    strcmp(owner, OWNER_SELF) != 0)
+		if (!work_is_ours(job->config, target->controller))
 			continue;
 		if (!target->is_discovery && work_is_used(job, target->controller))
 			continue;

@@ -7,7 +7,6 @@
 
 #include "collectors/nvme_monitor/work_part.h"
 #include "core/fd.h"
-#include "core/file.h"
 #include "fabrics/conf.h"
 #include "fabrics/connect.h"
 #include "fabrics/exclusions.h"
@@ -19,22 +18,6 @@
 
 _Static_assert(OWNER_NAME <= CONNECTION_NAME && LOOK_NAME <= CONNECTION_NAME, "copied below");
 
-void work_tid(const struct work_job *job, const struct look *look, struct tid *ret_tid)
-{
-	char path[512], address[LOOK_ADDRESS] = "";
-
-	memset(ret_tid, 0, sizeof(*ret_tid));
-	snprintf(ret_tid->transport, sizeof(ret_tid->transport), "%s", look->transport);
-	snprintf(ret_tid->nqn, sizeof(ret_tid->nqn), "%s", look->nqn);
-	ret_tid->discovery =
-		strcmp(look->cntrltype, "discovery") == 0 || tid_is_discovery_nqn(look->nqn);
-	snprintf(path, sizeof(path), "%s/class/nvme/%s/address", job->sysfs, look->name);
-	if (file_read_line(AT_FDCWD, path, address, sizeof(address)) == 0)
-		tid_take_address(address, ret_tid);
-	tid_fill_source_iface(ret_tid);
-	tid_normalise(ret_tid);
-}
-
 static bool work_is_wanted(struct work *work, const char *name, bool discovery)
 {
 	struct tid tid;
@@ -43,7 +26,7 @@ static bool work_is_wanted(struct work *work, const char *name, bool discovery)
 	    strcmp(work->look.transport, "pcie") == 0 ||
 	    strncmp(work->look.state, "deleting", 8) == 0 || strcmp(work->look.state, "dead") == 0)
 		return false;
-	work_tid(work->job, &work->look, &tid);
+	look_tid(work->job->sysfs, &work->look, &tid);
 	return tid.discovery == discovery && tid_matches(&work->job->tid, &tid);
 }
 
@@ -68,6 +51,16 @@ int work_find(struct work *work, bool discovery)
 	return r;
 }
 
+bool work_is_ours(const struct nvme_monitor_config *config, const char *controller)
+{
+	char owner[OWNER_NAME], maker[OWNER_NAME];
+
+	/* What a command has made is the agent's as well, but not the monitor's to delete. */
+	return owner_read(config->registry, controller, owner) == 0 &&
+	       owner_read_maker(config->registry, controller, maker) == 0 &&
+	       strcmp(owner, OWNER_SELF) == 0 && strcmp(maker, OWNER_MAKER_MONITOR) == 0;
+}
+
 void work_tell_controller(struct work *work)
 {
 	struct work_answer *answer = &work->answer;
@@ -78,7 +71,7 @@ void work_tell_controller(struct work *work)
 	snprintf(answer->controller, sizeof(answer->controller), "%s", look->name);
 	snprintf(answer->owner, sizeof(answer->owner), "%s", owner);
 	answer->inode = look->inode;
-	answer->ours = strcmp(owner, OWNER_SELF) == 0;
+	answer->ours = work_is_ours(work->job->config, look->name);
 	answer->persistent = look->kato > 0;
 }
 
@@ -135,6 +128,7 @@ static void work_own(struct work *work, const char *name)
 
 	snprintf(seqnum, sizeof(seqnum), "%s" WORK_SEQNUM, work->job->sysfs);
 	(void)owner_write(work->job->config->registry, seqnum, name, OWNER_SELF);
+	(void)owner_write_maker(work->job->config->registry, name, OWNER_MAKER_MONITOR);
 }
 
 static int work_write(struct work *work, const struct tid *tid,

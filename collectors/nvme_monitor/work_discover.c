@@ -82,7 +82,7 @@ static int work_read(struct work *work)
 
 static uint32_t work_keep_alive(const struct work_job *job)
 {
-	return job->config->persistent ? (uint32_t)(job->config->keep_alive / CLOCK_NS_PER_S) : 0;
+	return job->persistent ? (uint32_t)(job->config->keep_alive / CLOCK_NS_PER_S) : 0;
 }
 
 /* 0, or the answer says why not. */
@@ -111,7 +111,7 @@ void work_discover(struct work *work)
 	work_tell_controller(work);
 	/* One that is ours and has no keep-alive was left by a child that was killed. */
 	ours = made || (work->answer.ours && !work->answer.persistent);
-	stays = !ours || (made && work->job->config->persistent);
+	stays = !ours || (made && work->job->persistent);
 	(void)work_read(work);
 	if (stays)
 		return;

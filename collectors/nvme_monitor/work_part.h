@@ -27,8 +27,6 @@ void work_clean_up(const struct work_job *job);
 
 /* work_connect.c, for both: */
 
-/* The address of a controller, whatever its state; may wait for a lock of the connection. */
-void work_tid(const struct work_job *job, const struct look *look, struct tid *ret_tid);
 /* A controller that is what is wanted: 0 and work->look; WORK_E_NONE. */
 #define WORK_E_NONE 1
 int work_find(struct work *work, bool discovery);

@@ -47,12 +47,17 @@ static int teardown(void **state)
 static void test_write_and_read(void **state)
 {
 	struct place *place = *state;
-	char owner[OWNER_NAME], path[128];
+	char owner[OWNER_NAME], maker[OWNER_NAME], path[128];
 	struct stat info;
 
 	assert_int_equal(owner_read(place->registry, "nvme0", owner), 0);
 	assert_string_equal(owner, "");
 	assert_int_equal(owner_write(place->registry, place->seqnum, "nvme0", OWNER_SELF), 0);
+	assert_int_equal(owner_read_maker(place->registry, "nvme0", maker), 0);
+	assert_string_equal(maker, "");
+	assert_int_equal(owner_write_maker(place->registry, "nvme0", OWNER_MAKER_MONITOR), 0);
+	assert_int_equal(owner_read_maker(place->registry, "nvme0", maker), 0);
+	assert_string_equal(maker, OWNER_MAKER_MONITOR);
 	assert_int_equal(owner_read(place->registry, "nvme0", owner), 0);
 	assert_string_equal(owner, "pathbell");
 	snprintf(path, sizeof(path), "%s/nvme0/seqnum", place->registry);
@@ -86,6 +91,7 @@ static void test_remove_only_what_is_old(void **state)
 
 	assert_int_equal(owner_remove(place->registry, "nvme3", 5), 0);
 	assert_int_equal(owner_write(place->registry, place->seqnum, "nvme3", "stas"), 0);
+	assert_int_equal(owner_write_maker(place->registry, "nvme3", OWNER_MAKER_MONITOR), 0);
 	/* the remove uevent of an earlier nvme3 comes late */
 	assert_int_equal(owner_remove(place->registry, "nvme3", 99), OWNER_E_YOUNGER);
 	assert_int_equal(owner_read(place->registry, "nvme3", owner), 0);

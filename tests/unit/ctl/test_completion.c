@@ -122,6 +122,8 @@ static void test_values(void **state)
 	assert_offers("-o \"\"", "json");
 	assert_offers("--server x:1 -o json ev", "events");
 	assert_offers("local --socket /run/x st", "status");
+	assert_offers("local n", "nvme");
+	assert_offers("local nvme disc", "discover");
 	assert_offers("host web17 --u", "--utc");
 }
 

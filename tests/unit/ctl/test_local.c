@@ -23,7 +23,7 @@ struct agent {
 	const uint8_t *answer;
 	size_t answer_size;
 	bool silent; /* closes without an answer */
-	uint8_t request[64];
+	uint8_t request[512];
 	ssize_t request_size;
 };
 
@@ -243,6 +243,95 @@ static void test_prometheus(void **state)
 	buf_deinit(&out);
 }
 
+#define DC1 "transport=tcp traddr=192.0.2.1 trsvcid=8009"
+#define DC2 "transport=tcp traddr=192.0.2.2 trsvcid=8009"
+
+static void fill_connection(Pathbell__V1__LocalNvmeConnection *row, const char *address,
+			    const char *nqn, const char *from)
+{
+	pathbell__v1__local_nvme_connection__init(row);
+	row->transport_address = (char *)address;
+	row->nqn = (char *)nqn;
+	row->discovered_from = (char *)from;
+	row->discovery_controller = !*nqn;
+	row->state = (char *)"online";
+	row->controller = (char *)"nvme0";
+	row->desired_by = (char *)"yaml";
+}
+
+/* As a tree, however the rows are ordered; text of a target can't steer the terminal. */
+static void test_nvme_list_is_a_tree(void **state)
+{
+	Pathbell__V1__LocalResponse response = PATHBELL__V1__LOCAL_RESPONSE__INIT;
+	Pathbell__V1__LocalNvme nvme = PATHBELL__V1__LOCAL_NVME__INIT;
+	Pathbell__V1__LocalNvmeConnection rows[4],
+		*list[] = { &rows[0], &rows[1], &rows[2], &rows[3] };
+	struct agent agent;
+	uint8_t packed[2048];
+	char *text = NULL;
+
+	fill_connection(&rows[0], "transport=tcp traddr=192.0.2.2 trsvcid=4420", "nqn.\0337deep",
+			DC2);
+	fill_connection(&rows[1], DC2, "", DC1);
+	fill_connection(&rows[2], DC1, "", "");
+	fill_connection(&rows[3], "transport=tcp traddr=192.0.2.9 trsvcid=4420", "nqn.alone", "");
+	rows[1].state = (char *)"failed";
+	rows[1].error = (char *)"Connection refused";
+	rows[1].attempts = 3;
+	nvme.mode = (char *)"autoconnect";
+	nvme.rules = (char *)"masked";
+	nvme.connections = list;
+	nvme.n_connections = 4;
+	response.response_case = PATHBELL__V1__LOCAL_RESPONSE__RESPONSE_NVME;
+	response.nvme = &nvme;
+	agent_start(&agent, packed, pack(&response, packed), false);
+	assert_int_equal(run(&local_nvme_list_command, false, &text), CLI_OK);
+	agent_stop(&agent);
+	assert_string_equal(text, "mode autoconnect, autoconnect rules masked, 0 children\n"
+				  "online      nvme0    discovery " DC1 ", by yaml\n"
+				  "  failed      nvme0    discovery " DC2
+				  ", by yaml, attempt 3: Connection refused\n"
+				  "    online      nvme0    nqn.\\x1b7deep transport=tcp "
+				  "traddr=192.0.2.2 trsvcid=4420, "
+				  "by yaml\n"
+				  "online      nvme0    nqn.alone transport=tcp traddr=192.0.2.9 "
+				  "trsvcid=4420, by yaml\n");
+	free(text);
+}
+
+/* Words of an address, as the shell gives them. */
+static void test_nvme_discover_asks(void **state)
+{
+	static char *words[] = { (char *)"transport=tcp", (char *)"traddr=192.0.2.1" };
+	Pathbell__V1__LocalResponse response = PATHBELL__V1__LOCAL_RESPONSE__INIT;
+	Pathbell__V1__LocalNvme nvme = PATHBELL__V1__LOCAL_NVME__INIT;
+	struct cli cli = { .command = &local_nvme_discover_command, .n_values = 2 };
+	struct agent agent;
+	uint8_t packed[256];
+	char *text = NULL;
+	size_t size = 0;
+
+	response.response_case = PATHBELL__V1__LOCAL_RESPONSE__RESPONSE_NVME;
+	response.nvme = &nvme;
+	agent_start(&agent, packed, pack(&response, packed), false);
+	cli.values[0] = (struct cli_value){ &socket_option, path };
+	cli.values[1] = (struct cli_value){ &timeout_option, "30s" };
+	cli.operands = words;
+	cli.n_operands = 2;
+	cli.out = (struct output){ .file = open_memstream(&text, &size) };
+	assert_int_equal(local_nvme_discover_command.run(&cli), CLI_OK);
+	fclose(cli.out.file);
+	agent_stop(&agent);
+	Pathbell__V1__LocalRequest *request = pathbell__v1__local_request__unpack(
+		NULL, (size_t)agent.request_size, agent.request);
+
+	assert_non_null(request);
+	assert_int_equal(request->request_case, PATHBELL__V1__LOCAL_REQUEST__REQUEST_NVME);
+	assert_string_equal(request->nvme->discover, "transport=tcp traddr=192.0.2.1");
+	pathbell__v1__local_request__free_unpacked(request, NULL);
+	free(text);
+}
+
 static int setup(void **state)
 {
 	strcpy(folder, "/tmp/pathbell-local.XXXXXX");
@@ -269,6 +358,8 @@ int main(void)
 		cmocka_unit_test(test_a_closed_connection_is_no_permission),
 		cmocka_unit_test(test_no_agent_is_unavailable),
 		cmocka_unit_test(test_prometheus),
+		cmocka_unit_test(test_nvme_list_is_a_tree),
+		cmocka_unit_test(test_nvme_discover_asks),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -106,6 +106,12 @@ int action_finish(struct action *action, unsigned life, int error_number, const 
 	__attribute__((format(printf, 4, 5)));
 
 /*
+ * For the end of resolve: a command that has started is not REJECTED any more, whatever became of
+ * its target. It has FAILED then, for the reason that the plan gave. Returns @r.
+ */
+int action_end_resolve(struct action *action, int r);
+
+/*
  * All steps of a verb that runs in a child; only plan for a dry run. @result is final afterwards.
  */
 void action_run(const struct action_verb *verb, struct action *action);

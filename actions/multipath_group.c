@@ -271,7 +271,7 @@ static int group_resolve(struct action *action)
 									  : LIFE(INEFFECTIVE),
 				  0, "now: %s", work->before);
 	group_end(work);
-	return r;
+	return action_end_resolve(action, r);
 }
 
 const struct action_verb action_multipath_switch_group = {

@@ -290,7 +290,7 @@ static int multipath_resolve(struct action *action, bool wants_active)
 				  is_active ? "active" : "failed", work->before);
 	}
 	multipath_end(work);
-	return r;
+	return action_end_resolve(action, r);
 }
 
 static int reinstate_resolve(struct action *action)

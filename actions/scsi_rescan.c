@@ -186,7 +186,7 @@ static int rescan_resolve(struct action *action)
 	int r = rescan_plan(action);
 
 	if (r)
-		return r;
+		return action_end_resolve(action, r);
 	if (rescan_host_number(action->command))
 		return action_finish(
 			action, LIFE(SUCCEEDED), 0, "%s has %zu devices now", result->object,

@@ -71,6 +71,15 @@ int action_finish(struct action *action, unsigned life, int error_number, const 
 	return ACTION_E_DONE;
 }
 
+int action_end_resolve(struct action *action, int r)
+{
+	struct action_result *result = action->result;
+
+	if (result->life == PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_REJECTED)
+		result->life = PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_FAILED;
+	return r;
+}
+
 void action_run(const struct action_verb *verb, struct action *action)
 {
 	action->result->life = PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_SUCCEEDED;

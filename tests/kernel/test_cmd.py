@@ -155,3 +155,14 @@ def test_cmd_crash_after_start(guest):
     assert resolved["command_state"]["verb"] == "multipath.reinstate"
     # a new command is executed as ever
     assert guest.order("MULTIPATH_REINSTATE", MAP | {"name": name})[0] == "SUCCEEDED"
+
+
+def test_cmd_crash_and_the_map_is_gone(guest):
+    """What became of it can't be seen any more: it has failed, for that reason; it was not refused, for it had started."""
+    (name, dev), _, _ = guest.disks
+    guest.sh(f"rm /run/killed; dmsetup message mp 0 fail_path {dev}; {{ until dmsetup status mp | grep -q '{dev} A'; do :; done; kill -9 $agent; touch /run/killed; }} & killer=$!")
+    command = guest.submit("MULTIPATH_REINSTATE", MAP | {"name": name})
+    guest.sh("until_true 60 test -e /run/killed; wait $agent; dmsetup remove mp; start_agent")
+    life, refusal, detail, lives = guest.finished(command)
+    assert (life, refusal, detail) == ("FAILED", "target_absent", "no multipath map is mpath-lab"), (life, refusal, detail)
+    assert "INDETERMINATE" in lives and "REJECTED" not in lives, lives

@@ -357,6 +357,34 @@ static void rescan_of_a_host(void **state)
 	assert_string_equal(line, "- - -");
 }
 
+/* After a crash the command has started: that nothing fits any more is no refusal. */
+static void a_lost_target_is_no_refusal(void **state)
+{
+	struct bench *bench = *state;
+	struct action action = { .host = &bench->host,
+				 .command = &bench->command,
+				 .result = &bench->result };
+	static const unsigned verbs[] = {
+		PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_SCSI_RESCAN,
+		PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_MULTIPATH_REINSTATE,
+		PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_MULTIPATH_FAIL,
+		PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_MULTIPATH_SWITCH_GROUP,
+	};
+
+	bench->target.map_uuid = (char *)"mpath-of-no-host";
+	bench->target.name = (char *)"sdb";
+	bench->target.group = 1;
+	bench->command.target = &bench->target;
+	bench->find = ACTION_E_ABSENT;
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		bench->result = (struct action_result){ 0 };
+		assert_int_equal(action_find(verbs[i])->resolve(&action), ACTION_E_DONE);
+		assert_int_equal(bench->result.life,
+				 PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_FAILED);
+		assert_true(bench->result.detail[0]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +399,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reconnect_waits_for_the_session, setup, teardown),
 		cmocka_unit_test_setup_teardown(rescan_of_a_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(rescan_of_a_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lost_target_is_no_refusal, setup, teardown),
 		cmocka_unit_test(unknown_verbs_are_not_found),
 	};
 

@@ -11,7 +11,6 @@
 #include "ctl/audit_host.h"
 #include "ctl/registry.h"
 #include "ctl/request.h"
-#include "ctl/table.h"
 #include "ctl/when.h"
 
 /*
@@ -34,13 +33,9 @@ struct audit_query {
 	size_t limit;
 	struct audit_head head; /* as the aggregator says */
 	int (*show)(struct audit_query *query, const Pathbell__V1__AuditRecord *record);
-	struct table table;
 	struct audit_chain chain;
 	struct audit_host host; /* the host's file */
 };
-
-static const char *const audit_titles[] = { "SEQ",     "TIME", "ACTOR", "ACTION",
-					    "COMMAND", "HOST", "DETAIL" };
 
 static int audit_filters(struct audit_query *query)
 {
@@ -124,27 +119,26 @@ static const char *audit_actor(const char *uri)
 	return name && name[1] ? name + 1 : uri;
 }
 
+/* TIME SEQ ACTOR ACTION [HOST] DETAIL [ID] */
 static int audit_show_record(struct audit_query *query, const Pathbell__V1__AuditRecord *record)
 {
+	struct output *output = &query->cli->out;
 	char when[WHEN_TEXT_SIZE];
-	char id[ID_TEXT_SIZE] = "-";
+	char id[ID_TEXT_SIZE] = "";
 
 	if (record->unix_ns < query->since_ns)
 		return CLI_OK;
-	if (query->cli->out.json)
-		return output_message(&query->cli->out, &record->base) == 0 ? CLI_OK : CLI_FAILED;
+	if (output->json)
+		return output_message(output, &record->base) == 0 ? CLI_OK : CLI_FAILED;
 	if (record->command_id.len == ID_SIZE)
 		id_format(record->command_id.data, id);
 	else if (record->campaign_id.len == ID_SIZE)
 		id_format(record->campaign_id.data, id);
-	when_format(record->unix_ns, query->cli->out.utc, when);
-	table_cell(&query->table, "%" PRIu64, record->seq);
-	table_cell(&query->table, "%s", when);
-	table_cell(&query->table, "%s", audit_actor(record->actor));
-	table_cell(&query->table, "%s", record->action);
-	table_cell(&query->table, "%s", id);
-	table_cell(&query->table, "%s", *record->host_id ? record->host_id : "-");
-	table_cell(&query->table, "%s", record->detail);
+	when_format(record->unix_ns, output->utc, when);
+	output_line(output, "%s %" PRIu64 " %s %s%s%s%s%s%s%s", when, record->seq,
+		    audit_actor(record->actor), record->action, *record->host_id ? " on " : "",
+		    record->host_id, *record->detail ? ": " : "", record->detail, *id ? " " : "",
+		    id);
 	return CLI_OK;
 }
 
@@ -156,16 +150,13 @@ static int audit_list(struct audit_query *query)
 	int code;
 
 	if (!which) {
-		code = audit_page(query, false, 1, &after_seq);
+		code = audit_page(query, false, 1, &after_seq); /* only the head */
 		if (code != CLI_OK)
 			return code;
 		after_seq = query->head.seq > query->limit ? query->head.seq - query->limit : 0;
 	}
 	query->show = audit_show_record;
-	code = audit_pages(query, true, which ? 0 : after_seq);
-	if (code == CLI_OK && !query->cli->out.json)
-		table_print(&query->table, &query->cli->out);
-	return code;
+	return audit_pages(query, true, which ? 0 : after_seq);
 }
 
 /* ---- verifying ---- */
@@ -272,8 +263,6 @@ static int audit_verify(struct audit_query *query)
 		code = audit_verify_head(query);
 	if (code != CLI_OK)
 		return code;
-	if (!query->cli->out.json && query->table.n_cells)
-		table_print(&query->table, &query->cli->out);
 	return audit_verdict(query);
 }
 
@@ -283,13 +272,11 @@ static int audit_run(struct cli *cli)
 	struct request request = { 0 };
 	int code = audit_filters(&query);
 
-	table_init(&query.table, audit_titles, sizeof(audit_titles) / sizeof(audit_titles[0]));
 	if (code == CLI_OK)
 		code = request_begin(cli, &request);
 	query.client = request.client;
 	if (code == CLI_OK)
 		code = cli_has(cli, "verify") ? audit_verify(&query) : audit_list(&query);
-	table_deinit(&query.table);
 	audit_chain_deinit(&query.chain);
 	audit_host_deinit(&query.host);
 	request_end(&request);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "ctl/command.h"
 #include "ctl/envelope_file.h"
 #include "ctl/registry.h"
@@ -13,8 +14,9 @@
 #define CAMPAIGN_PAGE  100
 #define CAMPAIGN_LIMIT 50
 
-static const char *const campaign_titles[] = { "SUBMITTED", "CAMPAIGN", "NAME", "VERB",	 "STATE",
-					       "ENDED",	    "FAILED",	"BY",	"REASON" };
+static const char *const campaign_titles[] = { "CAMPAIGN", "SUBMITTED", "NAME", "VERB",	 "STATE",
+					       "ENDED",	   "FAILED",	"BY",	"REASON" };
+#define CAMPAIGN_WHOLE 0x11 /* CAMPAIGN, STATE */
 
 static int campaign_id(const struct cli *cli, uint8_t ret_id[ID_SIZE])
 {
@@ -25,17 +27,16 @@ static int campaign_id(const struct cli *cli, uint8_t ret_id[ID_SIZE])
 			cli->operands[0]);
 }
 
-static void campaign_row(struct cli *cli, struct table *table,
-			 const Pathbell__V1__Campaign *campaign)
+static void campaign_row(struct table *table, const Pathbell__V1__Campaign *campaign)
 {
 	char id[ID_TEXT_SIZE] = "?";
 	char when[WHEN_TEXT_SIZE];
 
 	if (campaign->campaign_id.len == ID_SIZE)
 		id_format(campaign->campaign_id.data, id);
-	when_format(campaign->submitted_unix_ns, cli->out.utc, when);
-	table_cell(table, "%s", when);
+	when_format_age(campaign->submitted_unix_ns, clock_realtime_ns(), when);
 	table_cell(table, "%s", id);
+	table_cell(table, "%s", when);
 	table_cell(table, "%s", *campaign->name ? campaign->name : "-");
 	table_cell(table, "%s", campaign->verb);
 	table_cell(table, "%s", campaign_state_name(campaign->state));
@@ -69,7 +70,7 @@ static int campaign_pages(struct cli *cli, struct client *client, size_t limit, 
 			if (cli->out.json)
 				output_message(&cli->out, &page->campaigns[i]->base);
 			else
-				campaign_row(cli, table, page->campaigns[i]);
+				campaign_row(table, page->campaigns[i]);
 		}
 		snprintf(token, sizeof(token), "%s", page->next_page_token);
 		protobuf_c_message_free_unpacked(&page->base, NULL);
@@ -88,6 +89,7 @@ static int campaign_list_run(struct cli *cli)
 		return CLI_USAGE;
 	code = request_begin(cli, &request);
 	table_init(&table, campaign_titles, sizeof(campaign_titles) / sizeof(campaign_titles[0]));
+	table.whole = CAMPAIGN_WHOLE;
 	if (code == CLI_OK)
 		code = campaign_pages(cli, request.client, limit, &table);
 	if (code == CLI_OK && !cli->out.json)

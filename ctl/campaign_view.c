@@ -243,17 +243,13 @@ static uint32_t view_or(uint32_t value, uint32_t initial)
 void campaign_show_policy(struct cli *cli, const Pathbell__V1__CommandCampaign *policy)
 {
 	output_line(&cli->out,
-		    VIEW_LABEL
-		    "%u host(s) first, each wave then %u times the last; at once at most %u, "
-		    "%u %% of all, %u on one storage target",
-		    "policy", view_or(policy->canary, 1), view_or(policy->growth, 2),
-		    view_or(policy->max_parallel, 50), view_or(policy->max_parallel_percent, 10),
-		    view_or(policy->max_per_target, 5));
-	output_line(&cli->out,
-		    VIEW_LABEL
-		    "stops at failure %u, and above %u fault events in 10 s; jitter %u ms",
-		    "", policy->error_budget + 1, view_or(policy->storm_events, 1000),
-		    policy->jitter_ms);
+		    VIEW_LABEL "%u first, each wave then %u times the last; jitter %u ms", "waves",
+		    view_or(policy->canary, 1), view_or(policy->growth, 2), policy->jitter_ms);
+	output_line(&cli->out, VIEW_LABEL "at most %u, %u %% of all, %u on one storage target",
+		    "at once", view_or(policy->max_parallel, 50),
+		    view_or(policy->max_parallel_percent, 10), view_or(policy->max_per_target, 5));
+	output_line(&cli->out, VIEW_LABEL "at failure %u, and above %u fault events in 10 s",
+		    "stops", policy->error_budget + 1, view_or(policy->storm_events, 1000));
 }
 
 static void view_show_times(struct cli *cli, const Pathbell__V1__Campaign *campaign)

@@ -26,7 +26,8 @@ struct watch {
 	size_t n_lines;	      /* of the block that stands there */
 	char last[512];	      /* plain line that was printed */
 	bool reported;	      /* the loss of the connection */
-	bool over;
+	bool over, stopped;
+	uint32_t under_way;
 	int code;
 };
 
@@ -98,6 +99,8 @@ static void watch_take(struct watch *watch, const Pathbell__V1__Campaign *campai
 		watch_draw(watch, campaign);
 	else
 		watch_print(watch, campaign);
+	watch->stopped = campaign->state == PATHBELL__V1__CAMPAIGN_STATE__CAMPAIGN_STATE_STOPPED;
+	watch->under_way = campaign->under_way;
 	watch->over = campaign_is_over(campaign);
 	watch->code = campaign_exit_code(campaign);
 }
@@ -120,9 +123,23 @@ static int watch_detached(struct watch *watch, const char *why)
 		why, id, id);
 }
 
+/* It goes on only when somebody says so. */
+static int watch_stopped(struct watch *watch)
+{
+	char id[ID_TEXT_SIZE];
+
+	id_format(watch->id, id);
+	return cli_fail(watch->code,
+			"the campaign has stopped, %u hosts are still under way. Go on: pathbell "
+			"campaign resume %s; end it: pathbell campaign halt %s",
+			watch->under_way, id, id);
+}
+
 /* -1: connect again. Else the exit status. */
 static int watch_ended(struct watch *watch, const struct client_stream *stream, int r)
 {
+	if (watch->over && watch->stopped)
+		return watch_stopped(watch);
 	if (watch->over)
 		return watch->code;
 	if (r == CLIENT_E_INTERRUPTED)

@@ -12,6 +12,7 @@
 
 #define COMMANDS_PAGE  100
 #define COMMANDS_LIMIT 50
+#define COMMANDS_WHOLE 0x2 /* COMMAND */
 
 static const char *const commands_titles[] = { "SUBMITTED", "COMMAND", "VERB", "TARGET",
 					       "HOSTS",	    "STATE",   "BY",   "REASON" };
@@ -211,6 +212,7 @@ static int commands_run(struct cli *cli)
 		return CLI_USAGE;
 	code = request_begin(cli, &request);
 	table_init(&table, commands_titles, sizeof(commands_titles) / sizeof(commands_titles[0]));
+	table.whole = COMMANDS_WHOLE;
 	if (code == CLI_OK && cli_has(cli, "follow")) {
 		code = commands_follow(cli, request.client);
 	} else if (code == CLI_OK) {

@@ -75,18 +75,22 @@ static size_t table_widest(const struct table *table, size_t column)
 	return width;
 }
 
-/* Takes from the widest column until the line fits, or all are at their least. */
-static void table_fit(size_t *widths, size_t n_columns, size_t limit)
+/* Takes from the widest column that may be cut until the line fits, or all are at their least. */
+static void table_fit(const struct table *table, size_t *widths, size_t limit)
 {
-	for (;;) {
-		size_t total = TABLE_GAP * (n_columns - 1);
-		size_t widest = 0;
+	size_t total = TABLE_GAP * (table->n_columns - 1);
 
-		for (size_t i = 0; i < n_columns; i++) {
-			total += widths[i];
-			widest = widths[i] >= widths[widest] ? i : widest;
+	for (size_t i = 0; i < table->n_columns; i++)
+		total += widths[i];
+	for (; total > limit; total--) {
+		size_t widest = table->n_columns;
+
+		for (size_t i = 0; i < table->n_columns; i++) {
+			if (!(table->whole >> i & 1) && widths[i] > TABLE_MIN_WIDTH &&
+			    (widest == table->n_columns || widths[i] >= widths[widest]))
+				widest = i;
 		}
-		if (total <= limit || widths[widest] <= TABLE_MIN_WIDTH)
+		if (widest == table->n_columns)
 			return;
 		widths[widest]--;
 	}
@@ -128,7 +132,7 @@ void table_print(const struct table *table, struct output *output)
 	for (size_t i = 0; i < n; i++)
 		widths[i] = table_widest(table, i);
 	if (output->width)
-		table_fit(widths, n, output->width);
+		table_fit(table, widths, output->width);
 	fputs(output_colour_on(output, OUTPUT_BOLD), output->file);
 	for (size_t i = 0; i < n; i++)
 		table_print_cell(table->titles[i], widths[i], i + 1 == n, output);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ctl/output.h"
 
@@ -15,7 +16,8 @@
 struct table {
 	const char *const *titles;
 	size_t n_columns;
-	char **cells; /* escaped; row after row; NULL = out of memory there */
+	uint32_t whole; /* bit i: column i is never cut (ids, which people copy) */
+	char **cells;	/* escaped; row after row; NULL = out of memory there */
 	size_t n_cells, capacity;
 	size_t refused; /* above TABLE_MAX_CELLS, or no memory */
 };

@@ -67,6 +67,27 @@ static void test_a_tiny_terminal_does_no_harm(void **state)
 		free(print(width));
 }
 
+static void test_ids_stay_whole(void **state)
+{
+	static const char id[] = "01a21ec5-5245-7ae2-8239-456bd89f75ad";
+	size_t size = 0;
+	char *text = NULL;
+	struct output output = { .file = open_memstream(&text, &size), .width = 50 };
+	struct table table;
+
+	table_init(&table, titles, 3);
+	table.whole = 0x2;
+	table_cell(&table, "a text that is longer than its place");
+	table_cell(&table, "%s", id);
+	table_cell(&table, "another text that is longer than its place");
+	table_print(&table, &output);
+	table_deinit(&table);
+	fclose(output.file);
+	assert_non_null(strstr(text, id));
+	assert_null(strstr(text, "longer"));
+	free(text);
+}
+
 static void test_growth_has_a_limit(void **state)
 {
 	struct output output = { .file = fopen("/dev/null", "w") };
@@ -89,6 +110,7 @@ int main(void)
 		cmocka_unit_test(test_lines_fit_the_terminal),
 		cmocka_unit_test(test_what_is_cut_says_so),
 		cmocka_unit_test(test_a_tiny_terminal_does_no_harm),
+		cmocka_unit_test(test_ids_stay_whole),
 		cmocka_unit_test(test_growth_has_a_limit),
 	};
 

@@ -32,9 +32,9 @@ def path(subsystem, port):
     return {"nqn": f"{NQN}{subsystem}", "transport_address": address(port)}
 
 
-@pytest.fixture(scope="module")
-def guest(folder):
-    site = GuestSite("debian-6.12", folder / "cmd-nvme", GUEST, verbs=VERBS, timeout=420)
+@pytest.fixture(scope="module", params=["debian-6.12"])
+def guest(folder, request):
+    site = GuestSite(request.param, folder / f"cmd-nvme-{request.param}", GUEST, verbs=VERBS, timeout=420)
     try:
         site.wait_connected()
         site.types = site.fleet_client.messages("command")
@@ -79,6 +79,17 @@ def test_cmd_nvme_connect(guest):
     assert connected["nvme"]["subsystem_nqn"] == NQN + "1"
     life, _, detail, _ = guest.order("NVME_CONNECT", path(1, 4420))
     assert life == "SUCCEEDED" and detail.startswith("was connected already: nvme0"), detail
+
+
+def test_cmd_nvme_by_the_cli(guest):
+    where = ["--nqn", NQN + "2", "--transport", "tcp", "--traddr", "127.0.0.1", "--reason", "test", "--yes"]
+    said = guest.site.cli("command", "nvme-connect", "guest", *where, "--ctrl-loss-tmo", "60", timeout=90).stdout
+    assert "STARTED" in said and "SUCCEEDED" in said and "the new controller is live" in said, said
+    assert controllers(guest)["2", "4420"][0] == "live"
+    assert "dry run: would reset" in guest.site.cli("command", "nvme-reset", "guest", *where, "--dry-run", timeout=90).stdout
+    assert "is disconnected" in guest.site.cli("command", "nvme-disconnect", "guest", *where, timeout=90).stdout
+    done = guest.site.cli("command", "nvme-rescan", "guest", *where, check=False, timeout=90)
+    assert done.returncode == 6 and "target_absent" in done.stdout.lower(), done.stdout
 
 
 def test_cmd_nvme_connect_to_nothing(guest):

@@ -47,6 +47,7 @@ struct action_host {
 	const char *sysfs, *dev;	       /* /sys, /dev */
 	const char *nvme_conf, *nvme_registry; /* /etc/nvme, /run/nvme/registry */
 	const char *proc;		       /* NULL: /proc */
+	const char *halt_file;		       /* STATE_DIR/halted */
 	/* 0, ACTION_E_ABSENT, ACTION_E_AMBIGUOUS, -errno. */
 	int (*find)(void *data, const Pathbell__V1__CommandTarget *target,
 		    struct device *ret_device);
@@ -112,9 +113,10 @@ int action_finish(struct action *action, unsigned life, int error_number, const 
 int action_end_resolve(struct action *action, int r);
 
 /*
- * All steps of a verb that runs in a child; only plan for a dry run. @result is final afterwards.
+ * All steps of a verb; only plan for a dry run. ACTION_E_DONE: @result is final; ACTION_E_WAIT: from
+ * verify.
  */
-void action_run(const struct action_verb *verb, struct action *action);
+int action_run(const struct action_verb *verb, struct action *action);
 
 extern const struct action_verb action_probe;
 extern const struct action_verb action_resync;
@@ -128,3 +130,5 @@ extern const struct action_verb action_nvme_discover;
 extern const struct action_verb action_nvme_reset;
 extern const struct action_verb action_nvme_rescan;
 extern const struct action_verb action_nvme_disconnect;
+extern const struct action_verb action_halt;
+extern const struct action_verb action_resume;

@@ -11,6 +11,7 @@ static const struct action_verb *const action_table[] = {
 	&action_scsi_rescan,	&action_nvme_connect,
 	&action_nvme_discover,	&action_nvme_reset,
 	&action_nvme_rescan,	&action_nvme_disconnect,
+	&action_halt,		&action_resume,
 };
 
 const struct action_verb *action_find(unsigned verb)
@@ -80,11 +81,14 @@ int action_end_resolve(struct action *action, int r)
 	return r;
 }
 
-void action_run(const struct action_verb *verb, struct action *action)
+int action_run(const struct action_verb *verb, struct action *action)
 {
+	int r;
+
 	action->result->life = PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_SUCCEEDED;
-	if (verb->plan(action) || action->command->dry_run)
-		return;
-	if (verb->apply(action) == 0)
-		verb->verify(action);
+	r = verb->plan(action);
+	if (r || action->command->dry_run)
+		return ACTION_E_DONE;
+	r = verb->apply(action);
+	return r ? r : verb->verify(action);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/child.h"
+#include "agent/commands/audit.h"
 #include "agent/generation.h"
 #include "collectors/topology/topology.h"
 #include "core/clock.h"
@@ -112,9 +113,13 @@ static void agent_on_command(void *data, const void *envelope, size_t size)
 
 	if (agent->stopping)
 		return; /* no receipt: it comes again */
-	if (agent->commands)
+	if (agent->commands) {
+		struct forwarder_status status;
+
+		forwarder_status(agent->forwarder, &status);
+		audit_set_via(commands_audit(agent->commands), status.address);
 		commands_deliver(agent->commands, envelope, size);
-	else
+	} else
 		announce_command(&agent->announcer, &refused);
 }
 

@@ -43,6 +43,7 @@ struct agent {
 	struct commands *commands; /* NULL: the journal cannot be used */
 	char commands_error[256];
 	char verify_program[4096];
+	char halt_file[4096];
 	struct forwarder *forwarder; /* NULL: uplink.enabled is false */
 	struct agent_collector collectors[REGISTRY_MAX];
 	struct control *control;
@@ -80,3 +81,8 @@ bool agent_answer_nvme(struct agent *agent, bool may_change,
 int agent_want_nvme(struct agent *agent, const char *address, const char *nqn);
 /* A command disconnected it: it is not to come back. */
 void agent_forget_nvme(struct agent *agent, const char *address, const char *nqn);
+/* Its answers about keys and audit (local_keys.c); false: out of memory. */
+bool agent_answer_audit(const struct agent *agent, const Pathbell__V1__LocalAuditRequest *request,
+			Pathbell__V1__LocalResponse *response, struct arena *arena);
+bool agent_answer_keys(const struct agent *agent, Pathbell__V1__LocalResponse *response,
+		       struct arena *arena);

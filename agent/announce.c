@@ -11,6 +11,8 @@
 #define SEVERITY(name) PATHBELL__V1__SEVERITY__SEVERITY_##name
 #define LIFE(name)     PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_##name
 
+#define ANNOUNCE_CHUNK 32768 /* CommandState.output, event.proto */
+
 /* The generated structs want char *; nothing writes through them. */
 static char *announce_text(const char *text)
 {
@@ -98,6 +100,8 @@ static unsigned announce_command_severity(const struct announce_command *command
 	case KIND(COMMAND_REFUSED):
 	case KIND(COMMAND_INDETERMINATE):
 	case KIND(COMMAND_HELD):
+	case KIND(COMMAND_HALTED):
+	case KIND(COMMAND_RESUMED):
 		return SEVERITY(WARNING);
 	case KIND(COMMAND_FINISHED):
 		return command->life == LIFE(SUCCEEDED) ? SEVERITY(NOTICE) : SEVERITY(WARNING);
@@ -106,34 +110,58 @@ static unsigned announce_command_severity(const struct announce_command *command
 	}
 }
 
-void announce_command(const struct announcer *announcer, const struct announce_command *command)
+static void announce_fill_command(const struct announcer *announcer,
+				  const struct announce_command *command,
+				  Pathbell__V1__CommandState *state)
+{
+	if (command->id) {
+		state->command_id.data = (uint8_t *)command->id;
+		state->command_id.len = 16;
+	}
+	state->life = (Pathbell__V1__CommandLife)command->life;
+	state->refusal = (Pathbell__V1__CommandRefusal)command->refusal;
+	state->verb = announce_text(command->verb ? command_verb_name(command->verb) : "");
+	state->detail = announce_text(command->detail);
+	state->issuer = announce_text(command->issuer);
+	state->key_id = announce_text(command->key_id);
+	state->target = announce_text(command->target);
+	state->campaign_id = announce_text(command->campaign_id);
+	state->dry_run = command->dry_run;
+	state->error_number = command->error_number;
+	state->duration_ms = command->duration_ms;
+	if (announcer->head && announcer->head->seq) {
+		state->audit_seq = announcer->head->seq;
+		state->audit_hash.data = (uint8_t *)announcer->head->hash;
+		state->audit_hash.len = sizeof(announcer->head->hash);
+	}
+}
+
+static void announce_state(const struct announcer *announcer,
+			   const struct announce_command *command,
+			   Pathbell__V1__CommandState *state)
 {
 	Pathbell__V1__Event event = PATHBELL__V1__EVENT__INIT;
 	Pathbell__V1__Subject subject = PATHBELL__V1__SUBJECT__INIT;
-	Pathbell__V1__CommandState state = PATHBELL__V1__COMMAND_STATE__INIT;
 	char id[ID_TEXT_SIZE] = "";
 
-	if (command->id) {
+	if (command->id)
 		id_format(command->id, id);
-		state.command_id.data = (uint8_t *)command->id;
-		state.command_id.len = 16;
-	}
-	state.life = (Pathbell__V1__CommandLife)command->life;
-	state.refusal = (Pathbell__V1__CommandRefusal)command->refusal;
-	state.verb = announce_text(command->verb ? command_verb_name(command->verb) : "");
-	state.detail = announce_text(command->detail);
-	state.issuer = announce_text(command->issuer);
-	state.key_id = announce_text(command->key_id);
-	state.dry_run = command->dry_run;
-	state.error_number = command->error_number;
 	subject.type = PATHBELL__V1__SUBJECT_TYPE__SUBJECT_TYPE_COMMAND;
 	subject.id = id;
 	event.kind = (Pathbell__V1__EventKind)command->kind;
 	event.severity = (Pathbell__V1__Severity)announce_command_severity(command);
 	event.subject = &subject;
 	event.payload_case = PATHBELL__V1__EVENT__PAYLOAD_COMMAND_STATE;
-	event.command_state = &state;
+	event.command_state = state;
 	announcer->publish(announcer->data, &event);
+}
+
+void announce_command(const struct announcer *announcer, const struct announce_command *command)
+{
+	Pathbell__V1__CommandState state = PATHBELL__V1__COMMAND_STATE__INIT;
+
+	announce_fill_command(announcer, command, &state);
+	announce_state(announcer, command, &state);
 }
 
 static unsigned announce_entry_kind(uint32_t life)
@@ -158,10 +186,10 @@ static unsigned announce_entry_kind(uint32_t life)
 	}
 }
 
-void announce_entry(const struct announcer *announcer, const struct entry *entry)
+static struct announce_command announce_from_entry(const struct entry *entry, unsigned kind)
 {
-	struct announce_command command = {
-		.kind = announce_entry_kind(entry->life),
+	return (struct announce_command){
+		.kind = kind,
 		.id = entry->id,
 		.life = entry->life,
 		.refusal = entry->refusal,
@@ -171,9 +199,40 @@ void announce_entry(const struct announcer *announcer, const struct entry *entry
 		.detail = entry->detail,
 		.issuer = entry->issuer,
 		.key_id = entry->key_id,
+		.target = entry->object,
+		.campaign_id = entry->campaign_id,
+		.duration_ms = entry->duration_ms,
 	};
+}
+
+void announce_entry(const struct announcer *announcer, const struct entry *entry)
+{
+	struct announce_command command =
+		announce_from_entry(entry, announce_entry_kind(entry->life));
 
 	announce_command(announcer, &command);
+}
+
+void announce_output(const struct announcer *announcer, const struct entry *entry,
+		     const char *output, size_t size)
+{
+	struct announce_command command = announce_from_entry(entry, KIND(COMMAND_OUTPUT));
+	uint32_t chunk = 0;
+
+	command.detail = "";
+	do {
+		Pathbell__V1__CommandState state = PATHBELL__V1__COMMAND_STATE__INIT;
+		size_t n = size < ANNOUNCE_CHUNK ? size : ANNOUNCE_CHUNK;
+
+		announce_fill_command(announcer, &command, &state);
+		state.chunk = chunk++;
+		state.output.data = (uint8_t *)output;
+		state.output.len = n;
+		state.output_last = n == size;
+		announce_state(announcer, &command, &state);
+		output += n;
+		size -= n;
+	} while (size);
 }
 
 static void announce_fill_device(const struct device *device, Pathbell__V1__Subject *subject)

@@ -20,6 +20,12 @@ struct announcer {
 	/* Calls @done(@done_data) once all that was published so far is durable. 0 or -errno: then
 	 * it never comes. */
 	int (*sync)(void *data, void (*done)(void *data), void *done_data);
+	/* Newest record of the audit chain, told with each state of a command; NULL = none. */
+	const struct announce_head *head;
+};
+struct announce_head {
+	uint64_t seq;
+	uint8_t hash[32];
 };
 
 void announce_agent(const struct announcer *announcer, unsigned kind, const char *reason,
@@ -43,11 +49,16 @@ struct announce_command {
 	uint32_t life, refusal, verb;
 	int32_t error_number;
 	bool dry_run;
-	const char *detail, *issuer, *key_id;
+	const char *detail, *issuer, *key_id, *target, *campaign_id;
+	uint32_t duration_ms;
 };
 void announce_command(const struct announcer *announcer, const struct announce_command *command);
 /* The same from its journal entry: kind and severity follow from the entry's life. */
 void announce_entry(const struct announcer *announcer, const struct entry *entry);
+/* What a command returns, in chunks of at most 32 KiB: command.output. At least one, the last with
+ * output_last. */
+void announce_output(const struct announcer *announcer, const struct entry *entry,
+		     const char *output, size_t size);
 /* What probe found: storage.device.state with the device as its subject. */
 void announce_device(const struct announcer *announcer, const struct device *device,
 		     const struct device_state *state, const char *reason);

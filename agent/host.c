@@ -172,12 +172,15 @@ static void host_nvme_forget(void *data, const struct tid *tid)
 
 void agent_fill_host(struct agent *agent)
 {
+	snprintf(agent->halt_file, sizeof(agent->halt_file), "%s/halted",
+		 agent->settings->state_dir);
 	agent->host = (struct action_host){
 		.data = agent,
 		.sysfs = "/sys",
 		.dev = "/dev",
 		.nvme_conf = "/etc/nvme",
 		.nvme_registry = "/run/nvme/registry",
+		.halt_file = agent->halt_file,
 		.find = host_find,
 		.resync = host_resync,
 		.may_reconnect = host_may_reconnect,

@@ -253,6 +253,12 @@ void agent_answer(void *data, bool may_change, const Pathbell__V1__LocalRequest 
 	case PATHBELL__V1__LOCAL_REQUEST__REQUEST_NVME:
 		answered = agent_answer_nvme(agent, may_change, request->nvme, response, arena);
 		break;
+	case PATHBELL__V1__LOCAL_REQUEST__REQUEST_KEYS:
+		answered = agent_answer_keys(agent, response, arena);
+		break;
+	case PATHBELL__V1__LOCAL_REQUEST__REQUEST_AUDIT:
+		answered = agent_answer_audit(agent, request->audit, response, arena);
+		break;
 	default:
 		response->error = (char *)"unknown request";
 		return;

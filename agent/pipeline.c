@@ -207,7 +207,7 @@ static int pipeline_sync(void *data, void (*done)(void *data), void *done_data)
 
 struct announcer pipeline_announcer(struct pipeline *pipeline)
 {
-	return (struct announcer){ pipeline, pipeline_publish_own, pipeline_sync };
+	return (struct announcer){ pipeline, pipeline_publish_own, pipeline_sync, NULL };
 }
 
 /* Gaps of our own making: what was too large. */

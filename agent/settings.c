@@ -68,6 +68,16 @@ int settings_key_bytes(const char *base64, uint8_t ret_key[32])
 	return 0;
 }
 
+bool settings_key_id_is_valid(const char *text)
+{
+	static const char prefix[] = "ed25519:";
+	size_t len = sizeof(prefix) - 1;
+
+	if (strncmp(text, prefix, len) != 0 || strlen(text) != len + 16)
+		return false;
+	return strspn(text + len, "0123456789abcdef") == 16;
+}
+
 static bool settings_host_id_is_valid(const char *host_id)
 {
 	for (const char *c = host_id; *c; c++)
@@ -153,6 +163,24 @@ static int settings_check_keys(const struct settings_commands *commands, struct 
 	return settings_check_verbs("commands.verbs", &commands->verbs, err);
 }
 
+static int settings_check_commands(const struct settings_commands *commands, struct errmsg *err)
+{
+	const struct settings_policy *policies = commands->policies.items;
+
+	for (size_t i = 0; i < commands->policies.n_items; i++)
+		if (settings_check_verbs("commands.policies.verbs", &policies[i].verbs, err))
+			return CONFIG_E_INVALID;
+	for (size_t i = 0; i < commands->revoked.n_items; i++) {
+		if (settings_key_id_is_valid(commands->revoked.items[i]))
+			continue;
+		errmsg_set(err,
+			   "commands.revoked: \"%s\" is not ed25519: and 16 hexadecimal digits",
+			   commands->revoked.items[i]);
+		return CONFIG_E_INVALID;
+	}
+	return settings_check_keys(commands, err);
+}
+
 static int settings_check_filters(const struct settings *settings, struct errmsg *err)
 {
 	const struct settings_filter *filters = settings->filters.items;
@@ -184,14 +212,9 @@ static int settings_check(const struct settings *settings, struct errmsg *err)
 	for (size_t i = 0; i < settings->uplink.addresses.n_items; i++)
 		if (settings_check_address(settings->uplink.addresses.items[i], err))
 			return CONFIG_E_INVALID;
-	if (settings->commands.require > 1 &&
-	    settings->commands.trusted_keys.n_items < settings->commands.require) {
-		errmsg_set(err, "commands.require: asks for more signatures than there are keys");
-		return CONFIG_E_INVALID;
-	}
 	if (settings_check_uplink(settings, err) || settings_check_filters(settings, err))
 		return CONFIG_E_INVALID;
-	return settings_check_keys(&settings->commands, err);
+	return settings_check_commands(&settings->commands, err);
 }
 
 /* An option that is absent and follows from another one. */

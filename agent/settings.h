@@ -36,20 +36,34 @@ struct settings_uplink {
 	uint64_t max_unacked_bytes;
 };
 
-#define SETTINGS_MAX_FILTERS 64
-#define SETTINGS_MAX_KEYS    64
-#define SETTINGS_MAX_VERBS   32
+#define SETTINGS_MAX_FILTERS  64
+#define SETTINGS_MAX_KEYS     64
+#define SETTINGS_MAX_VERBS    32
+#define SETTINGS_MAX_POLICIES 16
+#define SETTINGS_MAX_REVOKED  256
 
 struct settings_key {
 	char *name, *key;	     /* base64 of the 32 bytes */
-	struct config_strings verbs; /* empty: all that are allowed on this host */
+	int role;		     /* index into role_names (agent/commands/roles.h) */
+	struct config_strings verbs; /* of them only these; empty: all */
+};
+
+/* Commands for many hosts want more signatures. */
+struct settings_policy {
+	struct config_strings verbs; /* empty: every verb */
+	uint64_t hosts_above, require;
 };
 
 struct settings_commands {
 	bool enabled, require_synchronised_clock;
 	struct config_strings verbs;
 	struct config_maps trusted_keys; /* struct settings_key */
+	struct config_strings revoked;	 /* key ids */
+	struct config_maps policies;	 /* struct settings_policy */
+	char *keys_dir;
 	uint64_t require, max_per_minute, max_clock_error_ns, action_timeout_ns;
+	uint64_t host_per_hour, object_per_hour, object_cooldown_ns, object_attempts;
+	uint64_t audit_bytes, audit_files;
 	char *verify_program;
 };
 
@@ -95,6 +109,8 @@ enum log_level settings_log_level(const struct settings *settings);
 unsigned settings_filter_severity(const struct settings_filter *filter);
 /* 0, or -EINVAL: not the base64 of 32 bytes. */
 int settings_key_bytes(const char *base64, uint8_t ret_key[32]);
+/* "ed25519:" and 16 lower-case hexadecimal digits. */
+bool settings_key_id_is_valid(const char *text);
 
 /*
  * A reload must not empty what keeps a host reachable. True with @err where addresses or trusted

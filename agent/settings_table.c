@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "agent/commands/roles.h"
+
 /* clang-format off: one option a line or two reads as the table that it is */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -234,11 +236,46 @@ static const struct config_option settings_key_options[] = {
 	  .type = CONFIG_STRINGS,
 	  .offset = KEY(verbs),
 	  .max = SETTINGS_MAX_VERBS,
-	  .help = "What this key may ask for. Default: all of commands.verbs." },
+	  .help = "Of what its role may ask for, only these. Default: all." },
+	{ .name = "role",
+	  .type = CONFIG_ENUM,
+	  .offset = KEY(role),
+	  .initial = "admin",
+	  .names = role_names,
+	  .help = "viewer: probe, resync, diag. operator: also uplink.reconnect, nvme.connect, "
+		  "nvme.discover, nvme.reset, nvme.rescan, multipath.reinstate, "
+		  "multipath.switch-group, scsi.rescan, halt. admin: also nvme.disconnect, "
+		  "multipath.fail, resume, and to override the last-path guard. In any case only "
+		  "what commands.verbs allows." },
 };
 static const struct config_table settings_key_table = { settings_key_options,
 							COUNT(settings_key_options),
 							sizeof(struct settings_key) };
+
+#define POLICY(field) offsetof(struct settings_policy, field)
+static const struct config_option settings_policy_options[] = {
+	{ .name = "verbs",
+	  .type = CONFIG_STRINGS,
+	  .offset = POLICY(verbs),
+	  .max = SETTINGS_MAX_VERBS,
+	  .help = "Verbs that it is about. Default: all." },
+	{ .name = "hosts_above",
+	  .type = CONFIG_UINT,
+	  .offset = POLICY(hosts_above),
+	  .initial = "0",
+	  .max = 10000,
+	  .help = "It is about commands for more hosts than this." },
+	{ .name = "require",
+	  .type = CONFIG_UINT,
+	  .offset = POLICY(require),
+	  .initial = "2",
+	  .min = 1,
+	  .max = 4,
+	  .help = "So many different keys that may ask for the verb must have signed." },
+};
+static const struct config_table settings_policy_table = { settings_policy_options,
+							   COUNT(settings_policy_options),
+							   sizeof(struct settings_policy) };
 
 #define COMMANDS(field) offsetof(struct settings_commands, field)
 static const struct config_option settings_commands_options[] = {
@@ -250,7 +287,7 @@ static const struct config_option settings_commands_options[] = {
 	{ .name = "verbs",
 	  .type = CONFIG_STRINGS,
 	  .offset = COMMANDS(verbs),
-	  .initial = "[probe, resync, uplink.reconnect]",
+	  .initial = "[probe, resync, diag, uplink.reconnect, halt, resume]",
 	  .max = SETTINGS_MAX_VERBS,
 	  .help = "The verbs that this host executes." },
 	{ .name = "trusted_keys",
@@ -266,13 +303,61 @@ static const struct config_option settings_commands_options[] = {
 	  .min = 1,
 	  .max = 4,
 	  .help = "How many different trusted keys must have signed a command." },
+	{ .name = "policies",
+	  .type = CONFIG_MAPS,
+	  .offset = COMMANDS(policies),
+	  .max = SETTINGS_MAX_POLICIES,
+	  .element = &settings_policy_table,
+	  .help = "Where more signatures are wanted than `require`; the strictest that fits "
+		  "holds." },
+	{ .name = "keys_dir",
+	  .type = CONFIG_PATH,
+	  .offset = COMMANDS(keys_dir),
+	  .initial = "/etc/pathbell/keys.d",
+	  .max = 1024,
+	  .help = "More trusted keys, one file each (NAME.yaml: name, key, role, verbs, "
+		  "not_after), "
+		  "and revoked ones (NAME.revoked: one key id a line). Read anew whenever a file "
+		  "changes." },
+	{ .name = "revoked",
+	  .type = CONFIG_STRINGS,
+	  .offset = COMMANDS(revoked),
+	  .max = SETTINGS_MAX_REVOKED,
+	  .help = "Key ids (ed25519:...) that count no more, wherever they are listed." },
 	{ .name = "max_per_minute",
 	  .type = CONFIG_UINT,
 	  .offset = COMMANDS(max_per_minute),
 	  .initial = "60",
 	  .min = 1,
 	  .max = 6000,
-	  .help = "Commands looked at in a minute, whatever the aggregator sends." },
+	  .help = "Commands looked at in a minute, whatever the aggregator sends. A halt is always "
+		  "looked at." },
+	{ .name = "host_per_hour",
+	  .type = CONFIG_UINT,
+	  .offset = COMMANDS(host_per_hour),
+	  .initial = "60",
+	  .max = 10000,
+	  .help = "Commands that change something, executed in an hour. 0 = no limit." },
+	{ .name = "object_per_hour",
+	  .type = CONFIG_UINT,
+	  .offset = COMMANDS(object_per_hour),
+	  .initial = "12",
+	  .max = 10000,
+	  .help = "The same for one object: a controller, a map, a path. 0 = no limit." },
+	{ .name = "object_cooldown",
+	  .type = CONFIG_DURATION,
+	  .offset = COMMANDS(object_cooldown_ns),
+	  .initial = "5s",
+	  .max = 86400 * S,
+	  .help = "Rest between two commands that change the same object." },
+	{ .name = "object_attempts",
+	  .type = CONFIG_UINT,
+	  .offset = COMMANDS(object_attempts),
+	  .initial = "5",
+	  .max = 1000,
+	  .help = "After so many attempts in a row at one object with one verb that did not "
+		  "succeed "
+		  "it rests for an hour. 0 = no limit." },
 	{ .name = "max_clock_error",
 	  .type = CONFIG_DURATION,
 	  .offset = COMMANDS(max_clock_error_ns),
@@ -292,6 +377,21 @@ static const struct config_option settings_commands_options[] = {
 	  .min = S,
 	  .max = 600 * S,
 	  .help = "Time for an action whose command names none." },
+	{ .name = "audit_bytes",
+	  .type = CONFIG_SIZE,
+	  .offset = COMMANDS(audit_bytes),
+	  .initial = "4MiB",
+	  .min = 64 * KIB,
+	  .max = GIB,
+	  .help = "STATE_DIR/audit.log is put aside as audit.log.1 above this; the chain goes "
+		  "on." },
+	{ .name = "audit_files",
+	  .type = CONFIG_UINT,
+	  .offset = COMMANDS(audit_files),
+	  .initial = "8",
+	  .min = 1,
+	  .max = 1000,
+	  .help = "How many of those are kept." },
 	{ .name = "verify_program",
 	  .type = CONFIG_PATH,
 	  .offset = COMMANDS(verify_program),

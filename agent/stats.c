@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "agent/agent.h"
+#include "agent/commands/audit.h"
 #include "agent/commands/journal.h"
 #include "collectors/nvme_monitor/nvme_monitor.h"
 #include "collectors/topology/topology.h"
@@ -195,6 +196,21 @@ static void stats_add_latency(struct stats_list *list, const struct agent *agent
 		  "pathbell_capture_to_ack_nanoseconds_total");
 }
 
+static void stats_add_audit(struct stats_list *list, const struct agent *agent)
+{
+	struct audit_stats audit;
+
+	audit_stats(commands_audit(agent->commands), &audit);
+	stats_add(list, audit.records, "", "Lines of the audit.", "pathbell_audit_lines_total");
+	stats_add(list, audit.dropped, "", "Lines lost because its queue was full.",
+		  "pathbell_audit_dropped_total");
+	stats_add(list, audit.failures, "", "Groups of lines that could not be written at once.",
+		  "pathbell_audit_failures_total");
+	stats_add(list, audit.rotations, "", "Times a new file was begun.",
+		  "pathbell_audit_rotations_total");
+	stats_add(list, audit.bytes, "bytes", "Size of the file.", "pathbell_audit_bytes");
+}
+
 static void stats_add_commands(struct stats_list *list, const struct agent *agent)
 {
 	const struct commands_counters *counters;
@@ -235,6 +251,7 @@ static void stats_add_commands(struct stats_list *list, const struct agent *agen
 		  "pathbell_journal_compactions_total");
 	stats_add(list, journal.dropped, "", "Commands forgotten because of their age.",
 		  "pathbell_journal_dropped_total");
+	stats_add_audit(list, agent);
 }
 
 size_t stats_collect(struct agent *agent, struct stats_row *ret_rows, size_t max)

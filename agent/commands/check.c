@@ -10,6 +10,7 @@
 #include "agent/commands/journal.h"
 #include "proto/kind.h"
 
+#define VERB(name)    PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_##name
 #define REFUSAL(name) PATHBELL__V1__COMMAND_REFUSAL__COMMAND_REFUSAL_##name
 
 static bool check_refuse(struct check_result *result, unsigned refusal, const char *format, ...)
@@ -87,8 +88,15 @@ static bool check_window(const struct check_context *context, const Pathbell__V1
 {
 	const struct settings_commands *settings = context->settings;
 	uint64_t error_ms = settings->max_clock_error_ns / 1000000;
+	bool is_halt = command->verb == VERB(HALT); /* only takes away action: by any clock */
 
-	if (settings->require_synchronised_clock && !context->clock_synchronised)
+	if (context->clock_step_ms && !is_halt)
+		return check_refuse(result, REFUSAL(CLOCK),
+				    "this host's clock was set by %" PRId64
+				    " ms since the agent started and is not synchronised: mend it, "
+				    "then reload pathbelld",
+				    context->clock_step_ms);
+	if (settings->require_synchronised_clock && !context->clock_synchronised && !is_halt)
 		return check_refuse(result, REFUSAL(CLOCK),
 				    "this host's clock is not synchronised and "
 				    "commands.require_synchronised_clock is true");
@@ -157,41 +165,94 @@ static bool check_list_has(const struct config_strings *verbs, const char *name)
 	return false;
 }
 
+/* The most that `require` and the policies ask for. */
+static uint64_t check_required(const struct check_context *context,
+			       const Pathbell__V1__Command *command, const char *verb)
+{
+	const struct settings_policy *policies = context->settings->policies.items;
+	uint64_t required = context->settings->require;
+
+	for (size_t i = 0; i < context->settings->policies.n_items; i++) {
+		const struct settings_policy *policy = &policies[i];
+
+		if (command->n_host_ids <= policy->hosts_above ||
+		    (policy->verbs.n_items && !check_list_has(&policy->verbs, verb)))
+			continue;
+		if (policy->require > required)
+			required = policy->require;
+	}
+	return required;
+}
+
+static bool check_signers(const struct check_context *context, const Pathbell__V1__Command *command,
+			  struct check_result *result)
+{
+	const char *verb = command_verb_name(command->verb);
+	uint64_t required = check_required(context, command, verb);
+	const struct key *bad = NULL;
+	size_t n_may = 0, n_valid = 0;
+
+	for (size_t i = 0; i < context->n_signers; i++) {
+		const struct key *key = &context->keys[context->signers[i]];
+
+		if (keys_is_valid(key, context->now_ms))
+			n_valid++;
+		else
+			bad = key;
+		n_may += keys_may(key, command->verb, command->override_last_path, context->now_ms);
+	}
+	if (n_may >= required)
+		return true;
+	if (bad)
+		return check_refuse(result, REFUSAL(KEY_REVOKED), "the key of %s (%s) %s",
+				    bad->name, bad->key_id,
+				    bad->revoked ? "is revoked" : "is past its end");
+	if (n_valid < required)
+		return check_refuse(result, REFUSAL(SIGNATURES_MISSING),
+				    "%zu trusted keys have signed it, %" PRIu64
+				    " are needed for %s",
+				    n_valid, required, verb);
+	return check_refuse(result, REFUSAL(POLICY),
+			    "%zu of its signers may ask for %s%s, %" PRIu64 " are needed", n_may,
+			    verb, command->override_last_path ? " without the last-path guard" : "",
+			    required);
+}
+
 static bool check_policy(const struct check_context *context, const Pathbell__V1__Command *command,
 			 struct check_result *result)
 {
-	const struct settings_key *keys = context->settings->trusted_keys.items;
 	const char *name = command_verb_name(command->verb);
-	size_t n = 0;
 
 	if (!context->settings->enabled)
 		return check_refuse(result, REFUSAL(POLICY), "commands.enabled is false");
 	if (!check_list_has(&context->settings->verbs, name))
 		return check_refuse(result, REFUSAL(POLICY), "%s is not in commands.verbs", name);
-	for (size_t i = 0; i < context->n_signers; i++) {
-		const struct settings_key *key = &keys[context->signers[i]];
+	return check_signers(context, command, result);
+}
 
-		if (!key->verbs.n_items || check_list_has(&key->verbs, name))
-			n++;
-	}
-	if (n < context->settings->require)
-		return check_refuse(result, REFUSAL(POLICY),
-				    "%zu of its signers may ask for %s, %" PRIu64 " are needed", n,
-				    name, context->settings->require);
+bool check_start(const struct check_context *context, unsigned verb,
+		 struct check_result *ret_result)
+{
+	memset(ret_result, 0, sizeof(*ret_result));
+	if (context->hold && verb != VERB(HALT))
+		return check_refuse(ret_result, REFUSAL(HELD), "%s", context->hold);
+	if (context->halted && !role_is_free_of_halt(verb))
+		return check_refuse(ret_result, REFUSAL(HALTED), "%s", context->halted);
+	if (context->audit_error && role_of_verb(verb) > ROLE_VIEWER && verb != VERB(HALT))
+		return check_refuse(ret_result, REFUSAL(HELD), "the audit cannot be written: %s",
+				    context->audit_error);
 	return true;
 }
 
-static bool check_hold(const struct check_context *context, const Pathbell__V1__Command *command,
-		       struct check_result *result)
+static bool check_floor(const struct check_context *context, const Pathbell__V1__Command *command,
+			struct check_result *result)
 {
-	if (context->hold)
-		return check_refuse(result, REFUSAL(HELD), "%s", context->hold);
-	if (check_issued_ms(command) <= context->floor_ms)
-		return check_refuse(
-			result, REFUSAL(HELD),
-			"it was issued before this host's command journal begins: it may have been "
-			"executed already; issue it anew");
-	return true;
+	if (check_issued_ms(command) > context->floor_ms || command->verb == VERB(HALT))
+		return true;
+	return check_refuse(
+		result, REFUSAL(HELD),
+		"it was issued before this host's command journal begins: it may have been "
+		"executed already; issue it anew");
 }
 
 void check_command(const struct check_context *context, const Pathbell__V1__Command *command,
@@ -208,12 +269,11 @@ void check_command(const struct check_context *context, const Pathbell__V1__Comm
 		check_window(context, command, result);
 		return;
 	}
-	result->final = true;
 	if (!check_window(context, command, result) || !check_verb(command, result) ||
-	    !check_policy(context, command, result) || !check_hold(context, command, result))
-		return;
-	if (context->busy) {
-		check_refuse(result, REFUSAL(BUSY), "too many commands run already");
+	    !check_policy(context, command, result) ||
+	    !check_start(context, command->verb, result) ||
+	    !check_floor(context, command, result)) {
+		result->final = true;
 		return;
 	}
 	result->verdict = CHECK_ACCEPTED;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "agent/commands/entry.h"
+#include "agent/commands/keys.h"
 #include "agent/settings.h"
 #include "pathbell/v1/command.pb-c.h"
 
@@ -19,13 +20,16 @@ struct check_context {
 	const struct settings_commands *settings;
 	uint64_t now_ms;
 	bool clock_synchronised;
+	int64_t clock_step_ms;	 /* the clock was set by so much and nobody vouches for it; 0 */
 	const uint8_t *sha256;	 /* of the signed bytes */
-	const uint32_t *signers; /* indices into settings->trusted_keys */
+	const struct key *keys;	 /* trusted ones, see keys.h */
+	const uint32_t *signers; /* indices into keys */
 	size_t n_signers;
 	const struct entry *known; /* journal's entry of this id, or NULL */
 	const char *hold;	   /* why nothing executes, or NULL */
+	const char *halted;	   /* why nothing but resume executes, or NULL */
+	const char *audit_error;   /* why the audit cannot be written, or NULL */
 	uint64_t floor_ms;	   /* journal_floor_ms */
-	bool busy;		   /* no room for another action */
 };
 
 enum check_verdict {
@@ -48,6 +52,10 @@ void check_command(const struct check_context *context, const Pathbell__V1__Comm
 uint64_t check_issued_ms(const Pathbell__V1__Command *command);
 /* May it still begin? Asked again right before it does. */
 bool check_is_expired(uint64_t expires_ms, uint64_t now_ms);
+/* What may have changed between acceptance and start: halt, hold, audit. True: go on; else
+ * @ret_result refuses. */
+bool check_start(const struct check_context *context, unsigned verb,
+		 struct check_result *ret_result);
 
 /* Commands looked at in a minute: a bucket that starts full. */
 struct check_rate {

@@ -55,5 +55,11 @@ struct commands *commands_close(struct commands *commands);
 /* Why nothing executes, or NULL. */
 const char *commands_hold(struct commands *commands);
 const struct commands_counters *commands_counters(const struct commands *commands);
+struct audit;
+/* Never NULL (audit.h). */
+struct audit *commands_audit(const struct commands *commands);
+struct keys;
+/* The trusted keys in effect (keys.h). Valid until the loop runs again. */
+const struct keys *commands_keys(const struct commands *commands);
 struct journal_stats;
 void commands_journal_stats(const struct commands *commands, struct journal_stats *ret_stats);

@@ -13,11 +13,13 @@
  *tells a damaged size from one that a torn write left in front of nothing. body, little endian:
  *	id[16] sha256[32] u64 received issued not_before expires (ms) u32 verb life refusal error
  *flags u32 len detail, u32 len issuer, u32 len key_id, u32 len command flags: 1 dry run, 2
- *reported.
+ *reported, then (absent in records of 0.1's first builds) u64 started (ms) u32 duration (ms)
+ *u32 len object, u32 len campaign id.
  */
 #define ENTRY_HEAD	12
 #define ENTRY_HEAD_MARK 0x5042454eu /* "PBEN" */
 #define ENTRY_FIXED	(16 + 32 + 4 * 8 + 5 * 4)
+#define ENTRY_TAIL	(8 + 4 + 2 * 4) /* without its texts */
 #define ENTRY_FLAG_DRY	1u
 #define ENTRY_FLAG_TOLD 2u
 
@@ -47,7 +49,9 @@ int entry_encode(const struct entry *entry, struct buf *out)
 {
 	size_t detail = strlen(entry->detail), issuer = strlen(entry->issuer);
 	size_t key_id = strlen(entry->key_id);
-	size_t body = ENTRY_FIXED + 16 + detail + issuer + key_id + entry->command_size;
+	size_t object = strlen(entry->object), campaign = strlen(entry->campaign_id);
+	size_t body = ENTRY_FIXED + 16 + detail + issuer + key_id + entry->command_size +
+		      ENTRY_TAIL + object + campaign;
 	uint8_t *start, *pos;
 	int r = buf_reserve(out, ENTRY_HEAD + body);
 
@@ -70,7 +74,11 @@ int entry_encode(const struct entry *entry, struct buf *out)
 	pos = entry_put_bytes(pos, entry->detail, detail);
 	pos = entry_put_bytes(pos, entry->issuer, issuer);
 	pos = entry_put_bytes(pos, entry->key_id, key_id);
-	entry_put_bytes(pos, entry->command, entry->command_size);
+	pos = entry_put_bytes(pos, entry->command, entry->command_size);
+	pos = entry_put_u64(pos, entry->started_ms);
+	pos = entry_put_u32(pos, entry->duration_ms);
+	pos = entry_put_bytes(pos, entry->object, object);
+	entry_put_bytes(pos, entry->campaign_id, campaign);
 	entry_put_u32(start, (uint32_t)body);
 	entry_put_u32(start + 4, (uint32_t)body ^ ENTRY_HEAD_MARK);
 	entry_put_u32(start + 8, crc32c(crc32c(0, start, 4), start + ENTRY_HEAD, body));
@@ -126,6 +134,21 @@ static int entry_take_text(struct entry_reader *reader, char *ret_text, size_t t
 	return 0;
 }
 
+static int entry_decode_tail(struct entry_reader *reader, struct entry *entry)
+{
+	if (reader->pos == reader->end)
+		return 0;
+	if (reader->end - reader->pos < ENTRY_TAIL)
+		return -EBADMSG;
+	entry->started_ms = entry_get_u64(reader->pos);
+	entry->duration_ms = entry_get_u32(reader->pos + 8);
+	reader->pos += 12;
+	if (entry_take_text(reader, entry->object, sizeof(entry->object)) ||
+	    entry_take_text(reader, entry->campaign_id, sizeof(entry->campaign_id)))
+		return -EBADMSG;
+	return reader->pos == reader->end ? 0 : -EBADMSG;
+}
+
 static int entry_decode_body(const uint8_t *body, size_t size, struct entry *ret_entry)
 {
 	struct entry_reader reader = { body + ENTRY_FIXED, body + size };
@@ -151,8 +174,10 @@ static int entry_decode_body(const uint8_t *body, size_t size, struct entry *ret
 	    entry_take_text(&reader, entry->key_id, sizeof(entry->key_id)))
 		return -EBADMSG;
 	command = entry_take(&reader, ENTRY_COMMAND_MAX, &entry->command_size);
-	if (!command || reader.pos != reader.end)
+	if (!command || entry_decode_tail(&reader, entry)) {
+		entry->command_size = 0;
 		return -EBADMSG;
+	}
 	if (!entry->command_size)
 		return 0;
 	entry->command = malloc(entry->command_size);

@@ -11,13 +11,15 @@
  * What the journal knows of one command. Every record of the file is a whole entry, so the last one
  * of an id is its state and nothing has to be replayed. Pure.
  */
-#define ENTRY_DETAIL_SIZE 1025
-#define ENTRY_ISSUER_SIZE 257
-#define ENTRY_KEY_ID_SIZE 32
-#define ENTRY_COMMAND_MAX 8192
+#define ENTRY_DETAIL_SIZE   1025
+#define ENTRY_ISSUER_SIZE   257
+#define ENTRY_KEY_ID_SIZE   32
+#define ENTRY_COMMAND_MAX   8192
+#define ENTRY_OBJECT_SIZE   257
+#define ENTRY_CAMPAIGN_SIZE 33 /* hexadecimal digits */
 #define ENTRY_RECORD_MAX                                                        \
 	(12 + 128 + ENTRY_DETAIL_SIZE + ENTRY_ISSUER_SIZE + ENTRY_KEY_ID_SIZE + \
-	 ENTRY_COMMAND_MAX + 16)
+	 ENTRY_COMMAND_MAX + 16 + ENTRY_OBJECT_SIZE + ENTRY_CAMPAIGN_SIZE + 20)
 
 struct entry {
 	uint8_t id[16];
@@ -29,9 +31,13 @@ struct entry {
 	bool reported; /* the event of `life` was durable in the spool */
 	char detail[ENTRY_DETAIL_SIZE];
 	char issuer[ENTRY_ISSUER_SIZE];
-	char key_id[ENTRY_KEY_ID_SIZE];
-	uint8_t *command; /* packed Command without host_ids and reason, until the end is known;
-			     owned */
+	char key_id[ENTRY_KEY_ID_SIZE]; /* the first signer's */
+	char object[ENTRY_OBJECT_SIZE]; /* what the verb acts on, as the plan resolved it */
+	char campaign_id[ENTRY_CAMPAIGN_SIZE];
+	uint64_t started_ms;  /* 0 = not started */
+	uint32_t duration_ms; /* from then to the end */
+	uint8_t *command;     /* packed Command without host_ids and reason, until the end is known;
+				 owned */
 	size_t command_size;
 };
 

@@ -13,8 +13,6 @@
 
 #define LIFE(name) PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_##name
 
-_Static_assert(sizeof(struct action_result) <= 4096, "one write to a pipe must take it whole");
-
 void runner_init(struct runner *runner, struct ev_loop *loop, void *data,
 		 void (*done)(void *data, struct runner *runner))
 {
@@ -28,9 +26,7 @@ static void runner_forget(struct runner *runner)
 	ev_timer_stop(runner->loop, &runner->deadline);
 	runner->pipe_read = fd_close(runner->pipe_read);
 	runner->pipe_write = fd_close(runner->pipe_write);
-	if (runner->command)
-		protobuf_c_message_free_unpacked(&runner->command->base, NULL);
-	runner->command = NULL;
+	runner->command = runner->action.command = NULL;
 	runner->busy = false;
 }
 
@@ -57,21 +53,55 @@ static void runner_fail(struct runner *runner, unsigned life, int error_number, 
 	runner_finish(runner);
 }
 
+/* What a child writes to its pipe. */
+struct runner_reply {
+	int32_t step; /* RUNNER_PLAN: what plan returned */
+	struct action_result result;
+};
+
+_Static_assert(sizeof(struct runner_reply) <= 4096, "one write to a pipe must take it whole");
+
+/* One step on the loop, or all of them in the child. */
+static int runner_step(struct runner *runner)
+{
+	switch (runner->mode) {
+	case RUNNER_PLAN:
+		return runner->verb->plan(&runner->action);
+	case RUNNER_RESOLVE:
+		return runner->verb->resolve(&runner->action);
+	default:
+		return action_run(runner->verb, &runner->action);
+	}
+}
+
 /* In the child. */
 static int runner_main(void *data)
 {
 	struct runner *runner = data;
+	struct runner_reply reply = { .step = runner_step(runner) };
 
-	if (runner->mode == RUNNER_RESOLVE)
-		runner->verb->resolve(&runner->action);
-	else
-		action_run(runner->verb, &runner->action);
-	return fd_write_all(runner->pipe_write, &runner->result, sizeof(runner->result)) ? 1 : 0;
+	reply.result = runner->result;
+	return fd_write_all(runner->pipe_write, &reply, sizeof(reply)) ? 1 : 0;
+}
+
+/* A refusal of the second plan comes after STARTED: the command failed, and nothing was done. */
+static void runner_settle(struct runner *runner, int step)
+{
+	struct action_result *result = &runner->result;
+
+	if (runner->mode == RUNNER_PLAN) {
+		runner->complete = step != 0 || runner->command->dry_run;
+		if (result->life == LIFE(FAILED) && result->refusal)
+			result->life = LIFE(REJECTED);
+	} else if (result->life == LIFE(REJECTED)) {
+		result->life = LIFE(FAILED);
+	}
 }
 
 /* What a child wrote is data: texts end, the life is one that an action may have. */
-static bool runner_take_result(struct runner *runner, struct action_result *result)
+static bool runner_take_reply(struct runner *runner, struct runner_reply *reply)
 {
+	struct action_result *result = &reply->result;
 	struct device *device = &result->device;
 
 	result->detail[sizeof(result->detail) - 1] = 0;
@@ -89,34 +119,47 @@ static bool runner_take_result(struct runner *runner, struct action_result *resu
 	    (result->life < LIFE(SUCCEEDED) || result->life > LIFE(TIMED_OUT)))
 		return false;
 	runner->result = *result;
+	runner_settle(runner, reply->step);
 	return true;
+}
+
+/* A plan that finds nothing left to be done is an end like any other. */
+static void runner_settle_on_loop(struct runner *runner)
+{
+	bool planned = runner->mode == RUNNER_PLAN;
+
+	if (!runner->verb->settle || runner->command->dry_run)
+		return;
+	if (!planned || (runner->complete && runner->result.life == LIFE(SUCCEEDED)))
+		runner->verb->settle(&runner->action);
 }
 
 static void runner_on_ended(void *data, enum child_end end, int status)
 {
 	struct runner *runner = data;
-	struct action_result result;
+	const char *what = runner->mode == RUNNER_EXECUTE ? "the action" : "looking at the target";
+	struct runner_reply reply;
 	char detail[128];
-	ssize_t n = read(runner->pipe_read, &result, sizeof(result));
+	ssize_t n = read(runner->pipe_read, &reply, sizeof(reply));
 
-	if (end == CHILD_EXITED && status == 0 && n == (ssize_t)sizeof(result) &&
-	    runner_take_result(runner, &result)) {
-		if (runner->verb->settle && !runner->command->dry_run)
-			runner->verb->settle(&runner->action);
+	if (end == CHILD_EXITED && status == 0 && n == (ssize_t)sizeof(reply) &&
+	    runner_take_reply(runner, &reply)) {
+		runner_settle_on_loop(runner);
 		runner_finish(runner);
 		return;
 	}
 	if (end == CHILD_STUCK)
-		runner_fail(runner, LIFE(TIMED_OUT), ETIMEDOUT,
-			    "the kernel does not let go of the action: it is still running");
+		snprintf(detail, sizeof(detail),
+			 "the kernel does not let go of %s: it is still running", what);
 	else if (end == CHILD_KILLED)
-		runner_fail(runner, LIFE(TIMED_OUT), ETIMEDOUT,
-			    "the action took too long and was killed");
-	else {
-		snprintf(detail, sizeof(detail), "the action's process ended with status %d",
+		snprintf(detail, sizeof(detail), "%s took too long and was killed", what);
+	else
+		snprintf(detail, sizeof(detail), "the process of %s ended with status %d", what,
 			 status);
+	if (end == CHILD_EXITED)
 		runner_fail(runner, LIFE(FAILED), ECHILD, detail);
-	}
+	else
+		runner_fail(runner, LIFE(TIMED_OUT), ETIMEDOUT, detail);
 }
 
 static void runner_on_reaped(void *data)
@@ -156,22 +199,12 @@ static void runner_on_deadline(EV_P_ struct ev_timer *timer, int revents)
 	runner_fail(runner, LIFE(TIMED_OUT), ETIMEDOUT, "the effect did not show in time");
 }
 
-static int runner_step(struct runner *runner)
-{
-	int r;
-
-	if (runner->mode == RUNNER_RESOLVE)
-		return runner->verb->resolve(&runner->action);
-	r = runner->verb->plan(&runner->action);
-	if (r || runner->command->dry_run)
-		return ACTION_E_DONE;
-	r = runner->verb->apply(&runner->action);
-	return r ? r : runner->verb->verify(&runner->action);
-}
-
 static void runner_start_on_loop(struct runner *runner)
 {
-	if (runner_step(runner) != ACTION_E_WAIT) {
+	int r = runner_step(runner);
+
+	if (r != ACTION_E_WAIT) {
+		runner_settle(runner, r);
 		runner_finish(runner);
 		return;
 	}
@@ -181,9 +214,10 @@ static void runner_start_on_loop(struct runner *runner)
 }
 
 void runner_start(struct runner *runner, enum runner_mode mode, const struct action_host *host,
-		  const uint8_t id[16], Pathbell__V1__Command *command, uint64_t timeout_ns)
+		  const uint8_t id[16], const Pathbell__V1__Command *command, uint64_t timeout_ns)
 {
 	runner->busy = true;
+	runner->complete = false;
 	runner->mode = mode;
 	runner->command = command;
 	runner->timeout_ns = timeout_ns;
@@ -212,6 +246,8 @@ void runner_poke(struct runner *runner)
 		return;
 	r = runner->mode == RUNNER_RESOLVE ? runner->verb->resolve(&runner->action)
 					   : runner->verb->verify(&runner->action);
-	if (r != ACTION_E_WAIT)
-		runner_finish(runner);
+	if (r == ACTION_E_WAIT)
+		return;
+	runner_settle(runner, r);
+	runner_finish(runner);
 }

@@ -13,7 +13,8 @@
  * the agent's own parts and its effect may show later (runner_poke).
  */
 enum runner_mode {
-	RUNNER_EXECUTE,
+	RUNNER_PLAN,	/* reads only: may it, and what would it act on? */
+	RUNNER_EXECUTE, /* plans again (things may have changed), acts, looks for the effect */
 	RUNNER_RESOLVE, /* after a crash: what is the state now? nothing is done again */
 };
 
@@ -24,8 +25,9 @@ struct runner {
 	uint8_t id[16];
 	const struct action_verb *verb;
 	struct action action;
-	Pathbell__V1__Command *command;
+	const Pathbell__V1__Command *command; /* borrowed until done */
 	struct action_result result;
+	bool complete; /* RUNNER_PLAN: nothing is left to be done */
 	struct child child;
 	int pipe_read, pipe_write;
 	struct ev_timer deadline;
@@ -41,10 +43,11 @@ void runner_deinit(struct runner *runner);
 /* Busy, or its last child still hangs in the kernel. */
 bool runner_is_free(const struct runner *runner);
 /*
- * Takes @command (malloc'd by protobuf-c), also on failure. The result comes by `done`, perhaps
- * before this returns.
+ * The result comes by `done`, perhaps before this returns. After RUNNER_PLAN its life is REJECTED
+ * where the plan refused; after RUNNER_EXECUTE it never is: then it FAILED with that refusal, and
+ * nothing was done.
  */
 void runner_start(struct runner *runner, enum runner_mode mode, const struct action_host *host,
-		  const uint8_t id[16], Pathbell__V1__Command *command, uint64_t timeout_ns);
+		  const uint8_t id[16], const Pathbell__V1__Command *command, uint64_t timeout_ns);
 /* Something changed that an action on the loop may wait for. */
 void runner_poke(struct runner *runner);

@@ -151,7 +151,7 @@ static int support_sync(void *data, void (*done)(void *data), void *done_data)
 
 struct announcer support_announcer(struct support_events *events)
 {
-	return (struct announcer){ events, support_publish, support_sync };
+	return (struct announcer){ events, support_publish, support_sync, NULL };
 }
 
 bool support_has(const struct support_events *events, const char *text)

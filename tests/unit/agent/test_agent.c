@@ -147,7 +147,9 @@ static void answers_local_requests(void **state)
 	assert_string_equal(response->status->host_id, "h1");
 	assert_int_equal(response->status->pid, getpid());
 	assert_string_equal(response->status->spool->state, "ok");
-	assert_string_equal(response->status->command_hold, "commands.trusted_keys is empty");
+	assert_string_equal(
+		response->status->command_hold,
+		"too few keys are trusted: see commands.trusted_keys, commands.keys_dir");
 	drop(response);
 	response = ask(bench, ask_collectors, 2);
 	assert_int_equal(response->collectors->n_collectors, registry_n);

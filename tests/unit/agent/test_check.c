@@ -12,8 +12,10 @@
 
 #define NOW 1700000000000ull
 
-static char *verbs[] = { (char *)"probe", (char *)"resync", (char *)"nvme.reset" };
-static char *resync_only[] = { (char *)"resync" };
+static char *verbs[] = { (char *)"probe",	   (char *)"resync",
+			 (char *)"multipath.fail", (char *)"multipath.reinstate",
+			 (char *)"halt",	   (char *)"resume" };
+static char *fail_only[] = { (char *)"multipath.fail" };
 static char *hosts[] = { (char *)"h1", (char *)"h2" };
 static const uint8_t sha256[32] = { 1 };
 static const uint32_t signers[] = { 0, 1 };
@@ -27,7 +29,8 @@ struct row {
 
 static struct entry known = { .sha256 = { 1 } };
 static struct settings_commands settings;
-static struct settings_key keys[2];
+static struct key keys[2];
+static struct settings_policy policies[2];
 static uint8_t id[16];
 
 static void nothing(struct check_context *c, Pathbell__V1__Command *m)
@@ -117,10 +120,6 @@ static void strange_verb(struct check_context *c, Pathbell__V1__Command *m)
 {
 	m->verb = 999;
 }
-static void later_verb(struct check_context *c, Pathbell__V1__Command *m)
-{
-	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_HALT;
-}
 static void wrong_args(struct check_context *c, Pathbell__V1__Command *m)
 {
 	m->args_case = PATHBELL__V1__COMMAND__ARGS_RESYNC;
@@ -135,7 +134,8 @@ static void disabled(struct check_context *c, Pathbell__V1__Command *m)
 }
 static void key_forbids(struct check_context *c, Pathbell__V1__Command *m)
 {
-	keys[0].verbs = (struct config_strings){ resync_only, 1 };
+	keys[0].verbs[0] = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_RESYNC;
+	keys[0].n_verbs = 1;
 }
 static void key_allows(struct check_context *c, Pathbell__V1__Command *m)
 {
@@ -178,9 +178,105 @@ static void v7_after_floor(struct check_context *c, Pathbell__V1__Command *m)
 	v7_before_floor(c, m);
 	c->floor_ms = NOW - 1;
 }
-static void busy(struct check_context *c, Pathbell__V1__Command *m)
+static void held_halt(struct check_context *c, Pathbell__V1__Command *m)
 {
-	c->busy = true;
+	held(c, m);
+	before_floor(c, m);
+	unsynchronised(c, m);
+	c->clock_step_ms = 90000;
+	c->halted = "halted";
+	c->audit_error = "full";
+	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_HALT;
+}
+static void stepped(struct check_context *c, Pathbell__V1__Command *m)
+{
+	c->clock_step_ms = -90000;
+}
+static void halted(struct check_context *c, Pathbell__V1__Command *m)
+{
+	c->halted = "halted by alice";
+	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_MULTIPATH_REINSTATE;
+}
+static void halted_probe(struct check_context *c, Pathbell__V1__Command *m)
+{
+	c->halted = "halted by alice";
+}
+static void halted_resume(struct check_context *c, Pathbell__V1__Command *m)
+{
+	c->halted = "halted by alice";
+	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_RESUME;
+}
+static void no_audit(struct check_context *c, Pathbell__V1__Command *m)
+{
+	c->audit_error = "No space left on device";
+	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_MULTIPATH_REINSTATE;
+}
+static void no_audit_probe(struct check_context *c, Pathbell__V1__Command *m)
+{
+	c->audit_error = "No space left on device";
+}
+static void reinstate(struct check_context *c, Pathbell__V1__Command *m)
+{
+	keys[0].role = ROLE_OPERATOR;
+	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_MULTIPATH_REINSTATE;
+}
+static void viewer_reinstates(struct check_context *c, Pathbell__V1__Command *m)
+{
+	reinstate(c, m);
+	keys[0].role = ROLE_VIEWER;
+}
+static void operator_overrides(struct check_context *c, Pathbell__V1__Command *m)
+{
+	reinstate(c, m);
+	m->override_last_path = true;
+}
+static void admin_overrides(struct check_context *c, Pathbell__V1__Command *m)
+{
+	operator_overrides(c, m);
+	keys[0].role = ROLE_ADMIN;
+}
+static void one_fails_a_path(struct check_context *c, Pathbell__V1__Command *m)
+{
+	m->verb = PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_MULTIPATH_FAIL;
+}
+static void two_fail_a_path(struct check_context *c, Pathbell__V1__Command *m)
+{
+	one_fails_a_path(c, m);
+	c->n_signers = 2;
+}
+static void admin_and_operator(struct check_context *c, Pathbell__V1__Command *m)
+{
+	two_fail_a_path(c, m);
+	keys[1].role = ROLE_OPERATOR;
+}
+static void many_hosts(struct check_context *c, Pathbell__V1__Command *m)
+{
+	static char *three[] = { (char *)"h1", (char *)"h2", (char *)"h3" };
+
+	m->n_host_ids = 3;
+	m->host_ids = three;
+}
+static void many_hosts_signed(struct check_context *c, Pathbell__V1__Command *m)
+{
+	many_hosts(c, m);
+	c->n_signers = 2;
+}
+static void revoked(struct check_context *c, Pathbell__V1__Command *m)
+{
+	keys[0].revoked = true;
+}
+static void one_of_two_revoked(struct check_context *c, Pathbell__V1__Command *m)
+{
+	c->n_signers = 2;
+	keys[1].revoked = true;
+}
+static void out_of_date(struct check_context *c, Pathbell__V1__Command *m)
+{
+	keys[0].not_after_ms = NOW;
+}
+static void in_date(struct check_context *c, Pathbell__V1__Command *m)
+{
+	keys[0].not_after_ms = NOW + 1;
 }
 
 static const struct row rows[] = {
@@ -205,35 +301,57 @@ static const struct row rows[] = {
 	{ "early within the clock error", NULL, true, just_not_early },
 	{ "no verb", "unknown_verb", true, no_verb },
 	{ "unknown number", "unknown_verb", true, strange_verb },
-	{ "a verb of later agents", "unsupported", true, later_verb },
 	{ "arguments of another verb", "malformed", true, wrong_args },
 	{ "verb not in commands.verbs", "policy", true, forbidden_verb },
 	{ "commands disabled", "policy", true, disabled },
 	{ "key may not ask for it", "policy", true, key_forbids },
 	{ "key may ask for it", NULL, true, key_allows },
-	{ "one signature of two", "policy", true, two_needed },
+	{ "one signature of two", "signatures_missing", true, two_needed },
 	{ "two signatures", NULL, true, two_there },
 	{ "two signatures, one key may not", "policy", true, two_one_forbidden },
 	{ "journal lost", "held", true, held },
 	{ "from before the journal", "held", true, before_floor },
 	{ "id from before the journal", "held", true, v7_before_floor },
 	{ "id from after the floor", NULL, true, v7_after_floor },
-	{ "busy", "busy", true, busy },
+	{ "a halt, whatever is wrong", NULL, true, held_halt },
+	{ "the clock was set", "clock", true, stepped },
+	{ "halted", "halted", true, halted },
+	{ "a probe while halted", NULL, true, halted_probe },
+	{ "resume while halted", NULL, true, halted_resume },
+	{ "no audit, no change", "held", true, no_audit },
+	{ "a probe without audit", NULL, true, no_audit_probe },
+	{ "an operator reinstates", NULL, true, reinstate },
+	{ "a viewer does not", "policy", true, viewer_reinstates },
+	{ "an operator overrides the guard", "policy", true, operator_overrides },
+	{ "an admin overrides it", NULL, true, admin_overrides },
+	{ "policy of the verb, one signature", "signatures_missing", true, one_fails_a_path },
+	{ "policy of the verb, two", NULL, true, two_fail_a_path },
+	{ "policy of the verb, one may not", "policy", true, admin_and_operator },
+	{ "policy of many hosts, one", "signatures_missing", true, many_hosts },
+	{ "policy of many hosts, two", NULL, true, many_hosts_signed },
+	{ "revoked", "key_revoked", true, revoked },
+	{ "one of two revoked, one is enough", NULL, true, one_of_two_revoked },
+	{ "past its end", "key_revoked", true, out_of_date },
+	{ "right before its end", NULL, true, in_date },
 };
 
 static void reset(struct check_context *context, Pathbell__V1__Command *command)
 {
 	memset(keys, 0, sizeof(keys));
+	keys[0].role = keys[1].role = ROLE_ADMIN;
+	policies[0] = (struct settings_policy){ { fail_only, 1 }, 0, 2 };
+	policies[1] = (struct settings_policy){ { NULL, 0 }, 2, 2 };
 	settings = (struct settings_commands){ .enabled = true,
 					       .require = 1,
 					       .max_clock_error_ns = 30000000000,
-					       .verbs = { verbs, 3 },
-					       .trusted_keys = { keys, 2 } };
+					       .verbs = { verbs, 6 },
+					       .policies = { policies, 2 } };
 	memset(id, 5, sizeof(id));
 	*context = (struct check_context){ .host_id = "h2",
 					   .settings = &settings,
 					   .now_ms = NOW,
 					   .sha256 = sha256,
+					   .keys = keys,
 					   .signers = signers,
 					   .n_signers = 1,
 					   .floor_ms = NOW - 60000 };

@@ -31,10 +31,12 @@ struct bench {
 	unsigned receipts, resyncs;
 	bool reconnected, hang;
 	const char *program;
+	char halt_file[256];
 	uint64_t journal_bytes;
 };
 
-static char *all_verbs[] = { (char *)"probe", (char *)"resync", (char *)"uplink.reconnect" };
+static char *all_verbs[] = { (char *)"probe", (char *)"resync", (char *)"uplink.reconnect",
+			     (char *)"halt", (char *)"resume" };
 static char *this_host[] = { (char *)"h1" };
 
 static int host_find(void *data, const Pathbell__V1__CommandTarget *target,
@@ -103,6 +105,7 @@ static void open_commands(struct bench *bench, bool first_start)
 	host = (struct action_host){ .data = bench,
 				     .sysfs = bench->dir,
 				     .dev = bench->dir,
+				     .halt_file = bench->halt_file,
 				     .find = host_find,
 				     .resync = host_resync,
 				     .may_reconnect = host_may_reconnect,
@@ -131,17 +134,22 @@ static int setup(void **state)
 
 	bench->dir = support_dir();
 	bench->program = TEST_VERIFY;
+	snprintf(bench->halt_file, sizeof(bench->halt_file), "%s/halted", bench->dir);
 	assert_int_equal(envelope_key_new(&bench->key, &err), 0);
 	assert_int_equal(envelope_key_new(&bench->stranger, &err), 0);
 	envelope_key_public(bench->key, public_key);
 	envelope_public_format(public_key, bench->public_key);
-	bench->trusted = (struct settings_key){ .name = (char *)"alice", .key = bench->public_key };
+	bench->trusted = (struct settings_key){ .name = (char *)"alice",
+						.key = bench->public_key,
+						.role = 2 };
 	bench->settings = (struct settings_commands){
 		.enabled = true,
-		.verbs = { all_verbs, 3 },
+		.verbs = { all_verbs, sizeof(all_verbs) / sizeof(all_verbs[0]) },
 		.trusted_keys = { &bench->trusted, 1 },
 		.require = 1,
 		.max_per_minute = 1000,
+		.audit_bytes = 1 << 20,
+		.audit_files = 2,
 		.max_clock_error_ns = 30 * CLOCK_NS_PER_S,
 		.action_timeout_ns = 20 * CLOCK_NS_PER_S,
 	};
@@ -274,7 +282,7 @@ static void failures_of_probe(void **state)
 	expect(bench, "command.finished FAILED - no device fits nothing");
 	make(&made, "sdtwo");
 	deliver(bench, &made, bench->key);
-	expect(bench, "command.finished FAILED ambiguous_target");
+	expect(bench, "command.refused REJECTED ambiguous_target");
 	make(&made, "sdq");
 	made.command.dry_run = true;
 	deliver(bench, &made, bench->key);
@@ -341,7 +349,7 @@ static void resync_and_reconnect(void **state)
 	args.address = (char *)"evil:1";
 	deliver(bench, &made, bench->key);
 	expect(bench,
-	       "command.finished FAILED policy evil:1 is not one of the configured addresses");
+	       "command.refused REJECTED policy evil:1 is not one of the configured addresses");
 
 	forget_events(bench);
 	id_new(made.id);
@@ -360,6 +368,18 @@ static void resync_and_reconnect(void **state)
 	expect(bench, "command.finished TIMED_OUT - the effect did not show in time");
 }
 
+/* The plan only looks the device up; apply reads its size, which is a pipe that nobody writes. */
+static void hang_in_apply(struct bench *bench, bool hang)
+{
+	const char *path = support_path(bench->dir, "devices/sdq/size");
+
+	unlink(path);
+	if (hang)
+		assert_int_equal(mkfifo(path, 0600), 0);
+	else
+		make_device(bench);
+}
+
 static void a_hanging_action_is_killed(void **state)
 {
 	struct bench *bench = *state;
@@ -369,6 +389,16 @@ static void a_hanging_action_is_killed(void **state)
 	make(&made, "sdq");
 	made.command.timeout_ms = 100;
 	deliver(bench, &made, bench->key);
+	expect(bench, "command.finished TIMED_OUT - looking at the target took too long");
+	assert_false(support_has(&bench->events, "STARTED"));
+
+	bench->hang = false;
+	make_device(bench);
+	hang_in_apply(bench, true);
+	make(&made, "sdq");
+	made.command.timeout_ms = 500;
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.started STARTED");
 	expect(bench, "command.finished TIMED_OUT - the action took too long and was killed");
 }
 
@@ -378,13 +408,13 @@ static void crash_after_start_is_resolved(void **state)
 	struct made made;
 
 	make_device(bench);
-	bench->hang = true;
+	hang_in_apply(bench, true);
 	make(&made, "sdq");
 	deliver(bench, &made, bench->key);
 	expect(bench, "command.started STARTED");
 	/* the agent ends in the middle; the action's child goes with it */
 	bench->commands = commands_close(bench->commands);
-	bench->hang = false;
+	hang_in_apply(bench, false);
 	forget_events(bench);
 	open_commands(bench, false);
 	expect(bench, "command.resolved SUCCEEDED - sdq is present, 2048 sectors");
@@ -397,6 +427,163 @@ static void crash_after_start_is_resolved(void **state)
 	forget_events(bench);
 	open_commands(bench, false);
 	assert_false(support_has(&bench->events, "INDETERMINATE"));
+}
+
+static void make_verb(struct made *made, unsigned verb)
+{
+	make(made, "");
+	made->command.verb = (Pathbell__V1__CommandVerb)verb;
+	made->command.args_case = PATHBELL__V1__COMMAND__ARGS__NOT_SET;
+}
+
+#define VERB(name) PATHBELL__V1__COMMAND_VERB__COMMAND_VERB_##name
+
+static void halt_is_at_once_and_lasts(void **state)
+{
+	struct bench *bench = *state;
+	struct made made;
+
+	/* every slot is taken and the bucket is empty */
+	bench->hang = true;
+	for (int i = 0; i < 4; i++) {
+		make(&made, "sdq");
+		made.command.timeout_ms = 2000;
+		deliver(bench, &made, bench->key);
+	}
+	make(&made, "sdq");
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.refused REJECTED busy");
+	bench->settings.max_per_minute = 1;
+	for (int i = 0; i < 100; i++)
+		commands_deliver(bench->commands, "x", 1);
+	make_verb(&made, VERB(HALT));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.halted");
+	expect(bench, "command.finished SUCCEEDED - halted: nothing but resume");
+	assert_non_null(strstr(commands_hold(bench->commands), "halted by alice@example.com"));
+	bench->settings.max_per_minute = 1000;
+	bench->hang = false;
+
+	make_verb(&made, VERB(RESYNC));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.refused REJECTED halted");
+	assert_int_equal(bench->resyncs, 0);
+
+	/* over a restart */
+	bench->commands = commands_close(bench->commands);
+	forget_events(bench);
+	open_commands(bench, false);
+	assert_true(support_has(&bench->events, "command.halted"));
+	make_verb(&made, VERB(RESYNC));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.refused REJECTED halted");
+	make(&made, "nothing"); /* looking is allowed */
+	deliver(bench, &made, bench->key);
+	expect(bench, "no device fits nothing");
+
+	make_verb(&made, VERB(RESUME));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.resumed");
+	expect(bench, "command.finished SUCCEEDED - commands execute again");
+	make_verb(&made, VERB(RESYNC));
+	deliver(bench, &made, bench->key);
+	expect(bench, "1 collectors took a snapshot");
+	assert_null(commands_hold(bench->commands));
+}
+
+static void what_waits_for_its_plan_is_halted(void **state)
+{
+	struct bench *bench = *state;
+	struct made made;
+
+	bench->trusted.role = 1; /* an operator may halt */
+	commands_configure(bench->commands, &bench->settings, bench->program);
+	make_verb(&made, VERB(UPLINK_RECONNECT));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.started STARTED");
+	make_verb(&made, VERB(HALT));
+	deliver(bench, &made, bench->key);
+	expect(bench, "SUCCEEDED - halted: nothing but resume");
+	bench->reconnected = true; /* what runs finishes */
+	commands_poke(bench->commands);
+	expect(bench, "command.finished SUCCEEDED - a new session is up");
+	make_verb(&made, VERB(RESUME)); /* but not resume */
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.refused REJECTED policy");
+	/* a dry run of a halt halts nothing */
+	unlink(bench->halt_file);
+	bench->commands = commands_close(bench->commands);
+	open_commands(bench, false);
+	make_verb(&made, VERB(HALT));
+	made.command.dry_run = true;
+	deliver(bench, &made, bench->key);
+	expect(bench, "SUCCEEDED - dry run: nothing but resume");
+	assert_null(commands_hold(bench->commands));
+}
+
+static void limits_are_the_hosts(void **state)
+{
+	struct bench *bench = *state;
+	struct made made;
+
+	bench->settings.host_per_hour = 1;
+	bench->reconnected = true;
+	make_verb(&made, VERB(UPLINK_RECONNECT));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.finished SUCCEEDED - a new session is up");
+	/* counted from the journal: a restart forgets nothing */
+	bench->commands = commands_close(bench->commands);
+	forget_events(bench);
+	open_commands(bench, false);
+	make_verb(&made, VERB(UPLINK_RECONNECT));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.refused REJECTED rate this host has acted 1 times in an hour; it "
+		      "may again at");
+	assert_false(support_has(&bench->events, "STARTED"));
+	make_verb(&made, VERB(RESYNC));
+	deliver(bench, &made, bench->key);
+	expect(bench, "1 collectors took a snapshot");
+}
+
+static void forgeries_are_counted(void **state)
+{
+	struct bench *bench = *state;
+	const struct commands_counters *counters = commands_counters(bench->commands);
+	struct made made;
+
+	for (int i = 0; i < 12; i++) {
+		make(&made, "sdq");
+		deliver(bench, &made, bench->stranger);
+	}
+	while (counter_get(&counters->refused) < 12)
+		ev_run(ev_default_loop(0), EVRUN_ONCE);
+	assert_int_equal(bench->events.n, 10); /* the others come together, 10 s later */
+}
+
+static void roles_and_revocation(void **state)
+{
+	struct bench *bench = *state;
+	char dir[200], line[64], id[32];
+	uint8_t public_key[32];
+	struct made made;
+
+	bench->trusted.role = 0;
+	commands_configure(bench->commands, &bench->settings, bench->program);
+	make_verb(&made, VERB(UPLINK_RECONNECT));
+	deliver(bench, &made, bench->key);
+	expect(bench, "REJECTED policy 0 of its signers may ask for uplink.reconnect");
+
+	snprintf(dir, sizeof(dir), "%s/keys.d", bench->dir);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	envelope_key_public(bench->key, public_key);
+	envelope_key_id(public_key, id);
+	snprintf(line, sizeof(line), "%s lost\n", id);
+	support_write(dir, "a.revoked", line, strlen(line));
+	bench->settings.keys_dir = dir;
+	commands_configure(bench->commands, &bench->settings, bench->program);
+	make(&made, "nothing");
+	deliver(bench, &made, bench->key);
+	expect(bench, "REJECTED key_revoked the key of alice");
 }
 
 static uint64_t size_of(const char *path)
@@ -500,6 +687,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(resync_and_reconnect, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hanging_action_is_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(crash_after_start_is_resolved, setup, teardown),
+		cmocka_unit_test_setup_teardown(halt_is_at_once_and_lasts, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_waits_for_its_plan_is_halted, setup, teardown),
+		cmocka_unit_test_setup_teardown(limits_are_the_hosts, setup, teardown),
+		cmocka_unit_test_setup_teardown(forgeries_are_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(roles_and_revocation, setup, teardown),
 		cmocka_unit_test_setup_teardown(untold_results_are_told_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(lost_journal_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(missing_and_bad_verifiers, setup, teardown),

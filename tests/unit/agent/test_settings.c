@@ -64,8 +64,9 @@ static void refusals_between_options(void **state)
 		"same key");
 	refused("commands: {trusted_keys: [{name: a, key: " KEY ", verbs: [x]}]}\n",
 		"no verb \"x\"");
-	refused("commands: {require: 2, trusted_keys: [{name: a, key: " KEY "}]}\n",
-		"more signatures");
+	refused("commands: {policies: [{verbs: [dance]}]}\n", "no verb \"dance\"");
+	refused("commands: {revoked: [\"ed25519:ABCDEF0123456789\"]}\n", "hexadecimal digits");
+	refused("commands: {trusted_keys: [{name: a, key: " KEY ", role: king}]}\n", "king");
 	refused("filters: [{name: f, collector: nothing}]\n", "no collector");
 	refused("filters: [{kind: x}]\n", "name");
 	refused("collectors: {floppy: {enabled: true}}\n", "floppy");
@@ -80,7 +81,7 @@ static void defaults_and_collectors(void **state)
 
 	assert_string_equal(settings->spool.dir, "/var/lib/pathbell/spool");
 	assert_string_equal(settings->control.socket, "/run/pathbell/agent.sock");
-	assert_int_equal(settings->commands.verbs.n_items, 3);
+	assert_int_equal(settings->commands.verbs.n_items, 6);
 	assert_true(settings_collector_enabled(settings, block));
 	assert_true(settings_collector_enabled(settings, replay));
 	assert_true(settings_collector_equal(settings, other, block));

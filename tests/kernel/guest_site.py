@@ -44,7 +44,9 @@ class GuestSite:
         try:
             self.site.start_aggregator()
             files = self.site.pki.make("host", "guest")
-            commands = {"verbs": config.pop("verbs"), "trusted_keys": [{"name": "tester", "key": self.site.public_key}]}
+            commands = {"verbs": config.pop("verbs"), "trusted_keys": [{"name": "tester", "key": self.site.public_key}],
+                        # scenarios act on one object again and again
+                        "host_per_hour": 0, "object_per_hour": 0, "object_cooldown": "0s", "object_attempts": 0}
             self.running = start(kernel, prelude + SHELL, folder, timeout=timeout, guestfwd=[(7441, self.site.grpc.rsplit(":", 1)[1])],
                                  uplink={"enabled": True, "addresses": ["10.0.2.100:7441"], "server_name": "localhost", "user": "nobody",
                                          "backoff_base": "200ms", "backoff_cap": "1s", **files},

@@ -75,8 +75,8 @@ static void audit_file_scan(struct audit_file_scan *scan, const char *data, size
 static int audit_file_read(const char *path, struct audit_file_scan *scan, uint64_t *ret_size)
 {
 	_cleanup_free_ char *data = NULL;
-	uint64_t offset;
-	size_t n, start = 0;
+	uint64_t offset = 0;
+	size_t n = 0, start = 0;
 	const char *newline;
 	int r = audit_file_tail(path, &data, &n, &offset);
 

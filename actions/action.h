@@ -41,6 +41,8 @@ struct action_result {
 #define ACTION_E_AMBIGUOUS 4 /* more than one thing fits */
 #define ACTION_E_UNKNOWN   5 /* no collector or address of that name; *ret_name says which */
 
+struct sheet;
+
 /* What the agent offers. `find` may be called in a child; the others are for the loop. */
 struct action_host {
 	void *data;
@@ -66,6 +68,8 @@ struct action_host {
 	 * there is no monitor. */
 	int (*nvme_want)(void *data, const struct tid *tid);
 	void (*nvme_forget)(void *data, const struct tid *tid);
+	/* Writes one of the agent's own sections of diag. NULL: there are none. */
+	void (*describe)(void *data, const char *section, struct sheet *sheet);
 };
 
 struct action {
@@ -73,6 +77,7 @@ struct action {
 	const Pathbell__V1__Command *command;
 	struct action_result *result;
 	uint64_t token;	      /* verb's own, kept between its steps */
+	struct sheet *sheet;  /* text to be returned, from prepare; NULL = none. The runner's */
 	uint64_t deadline_ns; /* monotonic: when who runs it gives up; 0 = waits for nothing */
 };
 
@@ -80,6 +85,9 @@ struct action_verb {
 	unsigned verb; /* Pathbell__V1__CommandVerb */
 	enum action_place place;
 	int (*plan)(struct action *action);
+	/* On the loop, right before apply's child is made: what the child must not do. NULL:
+	 * nothing. */
+	void (*prepare)(struct action *action);
 	int (*apply)(struct action *action);
 	int (*verify)(struct action *action);
 	/* After a crash between start and result: finds out how things are, by reading only. */
@@ -113,8 +121,8 @@ int action_finish(struct action *action, unsigned life, int error_number, const 
 int action_end_resolve(struct action *action, int r);
 
 /*
- * All steps of a verb; only plan for a dry run. ACTION_E_DONE: @result is final; ACTION_E_WAIT: from
- * verify.
+ * All steps of a verb; only plan for a dry run. ACTION_E_DONE: @result is final; ACTION_E_WAIT:
+ * from verify.
  */
 int action_run(const struct action_verb *verb, struct action *action);
 
@@ -130,5 +138,6 @@ extern const struct action_verb action_nvme_discover;
 extern const struct action_verb action_nvme_reset;
 extern const struct action_verb action_nvme_rescan;
 extern const struct action_verb action_nvme_disconnect;
+extern const struct action_verb action_diag;
 extern const struct action_verb action_halt;
 extern const struct action_verb action_resume;

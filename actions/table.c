@@ -12,6 +12,7 @@ static const struct action_verb *const action_table[] = {
 	&action_nvme_discover,	&action_nvme_reset,
 	&action_nvme_rescan,	&action_nvme_disconnect,
 	&action_halt,		&action_resume,
+	&action_diag,
 };
 
 const struct action_verb *action_find(unsigned verb)

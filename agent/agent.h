@@ -70,6 +70,8 @@ void agent_find_verifier(struct agent *agent);
 
 /* What actions need of the agent (host.c). */
 void agent_fill_host(struct agent *agent);
+/* The agent's own sections of the verb diag (describe.c). */
+void agent_describe(void *data, const char *section, struct sheet *sheet);
 /* `pathbell local` (local.c). */
 void agent_answer(void *data, bool may_change, const Pathbell__V1__LocalRequest *request,
 		  Pathbell__V1__LocalResponse *response, struct arena *arena);

@@ -186,6 +186,7 @@ void agent_fill_host(struct agent *agent)
 		.may_reconnect = host_may_reconnect,
 		.reconnect = host_reconnect,
 		.is_reconnected = host_is_reconnected,
+		.describe = agent_describe,
 		.nvme_want = host_nvme_want,
 		.nvme_forget = host_nvme_forget,
 	};

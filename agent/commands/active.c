@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actions/sheet.h"
 #include "agent/commands/active_set.h"
 #include "agent/commands/limits.h"
 #include "agent/commands/roles.h"
@@ -22,6 +23,7 @@
  * for the effect) -> the result. halt takes effect in memory before the first of these, on a slot
  * of its own; what waits for its plan then is refused, what runs finishes.
  */
+#define ACTIVE_TAIL	  50	 /* commands in a bundle of diag */
 #define ACTIVE_TIMEOUT_MS 600000 /* most that a command may ask for */
 
 #define REFUSAL(name) PATHBELL__V1__COMMAND_REFUSAL__COMMAND_REFUSAL_##name
@@ -175,6 +177,19 @@ static void active_announce_resolved(struct active_set *set, const struct entry 
 	announce_command(&set->options->announcer, &resolved);
 }
 
+static void active_announce_sheet(struct active_set *set, const struct entry *entry,
+				  struct sheet *sheet)
+{
+	const char *text;
+	size_t size;
+
+	if (!sheet)
+		return;
+	text = sheet_end(sheet, &size);
+	announce_output(&set->options->announcer, entry, text, size);
+	sheet_free(sheet);
+}
+
 static void active_on_executed(struct active_set *set, struct active *active, struct entry *entry)
 {
 	const struct action_result *result = &active->runner.result;
@@ -185,6 +200,7 @@ static void active_on_executed(struct active_set *set, struct active *active, st
 		entry->duration_ms = (uint32_t)(now_ms - entry->started_ms);
 	if (result->has_device)
 		announce_device(&set->options->announcer, &result->device, &result->state, "probe");
+	active_announce_sheet(set, entry, runner_take_sheet(&active->runner));
 	if (active->runner.mode == RUNNER_RESOLVE)
 		active_announce_resolved(set, entry);
 	/* a halt that came after it counts */
@@ -440,4 +456,22 @@ const char *active_hold(struct active_set *set, uint64_t now_ms)
 void active_journal_stats(const struct active_set *set, struct journal_stats *ret_stats)
 {
 	journal_stats(set->journal, ret_stats);
+}
+
+void active_describe(const struct active_set *set, struct sheet *sheet)
+{
+	const struct entry *entry;
+	struct journal_stats stats;
+	char id[ID_TEXT_SIZE], received[CLOCK_TEXT_SIZE];
+
+	journal_stats(set->journal, &stats);
+	for (size_t i = stats.entries > ACTIVE_TAIL ? stats.entries - ACTIVE_TAIL : 0;
+	     (entry = journal_at(set->journal, i)); i++) {
+		id_format(entry->id, id);
+		clock_format(entry->received_ms * CLOCK_NS_PER_MS, received);
+		sheet_print(sheet, "%s %s %s %s %s object=\"%s\" detail=\"%s\"\n", received, id,
+			    command_verb_name(entry->verb), command_life_name(entry->life),
+			    entry->refusal ? command_refusal_name(entry->refusal) : "-",
+			    entry->object, entry->detail);
+	}
 }

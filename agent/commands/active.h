@@ -47,3 +47,5 @@ void active_poke(struct active_set *set);
 /* Why nothing executes, a halt included, or NULL. */
 const char *active_hold(struct active_set *set, uint64_t now_ms);
 void active_journal_stats(const struct active_set *set, struct journal_stats *ret_stats);
+struct sheet;
+void active_describe(const struct active_set *set, struct sheet *sheet);

@@ -450,6 +450,11 @@ void commands_poke(struct commands *commands)
 	active_poke(commands->active);
 }
 
+void commands_describe(const struct commands *commands, struct sheet *sheet)
+{
+	active_describe(commands->active, sheet);
+}
+
 struct commands *commands_close(struct commands *commands)
 {
 	if (!commands)

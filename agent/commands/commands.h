@@ -48,6 +48,9 @@ void commands_configure(struct commands *commands, const struct settings_command
 void commands_release(struct commands *commands);
 /* A serialised SignedCommand from a forwarder; borrowed. Every outcome becomes an event. */
 void commands_deliver(struct commands *commands, const void *envelope, size_t size);
+/* The newest commands in the journal, one line each, for diag. */
+struct sheet;
+void commands_describe(const struct commands *commands, struct sheet *sheet);
 /* Something changed that a running action may wait for. */
 void commands_poke(struct commands *commands);
 struct commands *commands_close(struct commands *commands);

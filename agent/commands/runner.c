@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "actions/sheet.h"
 #include "core/clock.h"
 #include "core/fd.h"
 #include "core/log.h"
@@ -34,6 +35,15 @@ void runner_deinit(struct runner *runner)
 {
 	child_deinit(&runner->child);
 	runner_forget(runner);
+	sheet_free(runner_take_sheet(runner));
+}
+
+struct sheet *runner_take_sheet(struct runner *runner)
+{
+	struct sheet *sheet = runner->action.sheet;
+
+	runner->action.sheet = NULL;
+	return sheet;
 }
 
 bool runner_is_free(const struct runner *runner)
@@ -213,9 +223,16 @@ static void runner_start_on_loop(struct runner *runner)
 	ev_timer_start(runner->loop, &runner->deadline);
 }
 
+static void runner_start_prepared(struct runner *runner)
+{
+	runner->verb->prepare(&runner->action);
+	runner_start_child(runner);
+}
+
 void runner_start(struct runner *runner, enum runner_mode mode, const struct action_host *host,
 		  const uint8_t id[16], const Pathbell__V1__Command *command, uint64_t timeout_ns)
 {
+	sheet_free(runner_take_sheet(runner));
 	runner->busy = true;
 	runner->complete = false;
 	runner->mode = mode;
@@ -232,6 +249,8 @@ void runner_start(struct runner *runner, enum runner_mode mode, const struct act
 	if (!runner->verb)
 		runner_fail(runner, LIFE(FAILED), ENOSYS,
 			    "this agent does not have the verb any more");
+	else if (mode == RUNNER_EXECUTE && runner->verb->prepare)
+		runner_start_prepared(runner);
 	else if (runner->verb->place == ACTION_IN_CHILD)
 		runner_start_child(runner);
 	else

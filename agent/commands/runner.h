@@ -49,5 +49,8 @@ bool runner_is_free(const struct runner *runner);
  */
 void runner_start(struct runner *runner, enum runner_mode mode, const struct action_host *host,
 		  const uint8_t id[16], const Pathbell__V1__Command *command, uint64_t timeout_ns);
+/* In `done`: the text that the verb returns, also of an action that was killed; the caller's then.
+ * NULL = none. */
+struct sheet *runner_take_sheet(struct runner *runner);
 /* Something changed that an action on the loop may wait for. */
 void runner_poke(struct runner *runner);

@@ -118,6 +118,21 @@ bool support_run(bool (*done)(void *data), void *data)
 	return wait.met;
 }
 
+static void support_take_output(struct support_events *events,
+				const Pathbell__V1__CommandState *command)
+{
+	if (command->chunk == 0)
+		events->output_size = events->n_chunks = 0;
+	if (command->chunk != events->n_chunks || command->output.len > 32768 ||
+	    events->output_size + command->output.len >= sizeof(events->output))
+		abort();
+	memcpy(events->output + events->output_size, command->output.data, command->output.len);
+	events->output_size += command->output.len;
+	events->output[events->output_size] = 0;
+	events->n_chunks++;
+	events->output_ended = command->output_last;
+}
+
 static void support_publish(void *data, Pathbell__V1__Event *event)
 {
 	struct support_events *events = data;
@@ -126,6 +141,8 @@ static void support_publish(void *data, Pathbell__V1__Event *event)
 			? event->command_state
 			: NULL;
 
+	if (event->kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_COMMAND_OUTPUT)
+		support_take_output(events, command);
 	events->n++;
 	events->len += (size_t)snprintf(
 		events->text + events->len, sizeof(events->text) - events->len, "%s %s %s %s\n",

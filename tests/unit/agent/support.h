@@ -25,6 +25,11 @@ struct support_events {
 	char text[16384];
 	size_t len;
 	unsigned n;
+	/* command.output: of the newest command, as one text */
+	char output[512 * 1024];
+	size_t output_size;
+	unsigned n_chunks;
+	bool output_ended;
 	bool hold_sync;
 	void (*done)(void *data);
 	void *done_data;

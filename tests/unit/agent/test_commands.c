@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "actions/sheet.h"
 #include "agent/commands/commands.h"
 #include "agent/commands/journal.h"
 #include "core/clock.h"
@@ -36,7 +37,7 @@ struct bench {
 };
 
 static char *all_verbs[] = { (char *)"probe", (char *)"resync", (char *)"uplink.reconnect",
-			     (char *)"halt", (char *)"resume" };
+			     (char *)"halt",  (char *)"resume", (char *)"diag" };
 static char *this_host[] = { (char *)"h1" };
 
 static int host_find(void *data, const Pathbell__V1__CommandTarget *target,
@@ -87,6 +88,8 @@ static void on_receipt(void *data, const uint8_t id[16])
 	((struct bench *)data)->receipts++;
 }
 
+static void host_describe(void *data, const char *section, struct sheet *sheet);
+
 static void open_commands(struct bench *bench, bool first_start)
 {
 	static struct action_host host;
@@ -106,6 +109,7 @@ static void open_commands(struct bench *bench, bool first_start)
 				     .sysfs = bench->dir,
 				     .dev = bench->dir,
 				     .halt_file = bench->halt_file,
+				     .describe = host_describe,
 				     .find = host_find,
 				     .resync = host_resync,
 				     .may_reconnect = host_may_reconnect,
@@ -521,6 +525,45 @@ static void what_waits_for_its_plan_is_halted(void **state)
 	assert_null(commands_hold(bench->commands));
 }
 
+static void host_describe(void *data, const char *section, struct sheet *sheet)
+{
+	for (int i = 0; strcmp(section, "counters") == 0 && i < 2000; i++)
+		sheet_print(sheet, "pathbell_counter_%d 0123456789012345678901234567890\n", i);
+}
+
+static void diag_returns_chunks(void **state)
+{
+	static char *sections[] = { (char *)"counters", (char *)"kernel", (char *)"block" };
+	struct bench *bench = *state;
+	Pathbell__V1__DiagArgs args = PATHBELL__V1__DIAG_ARGS__INIT;
+	struct made made;
+
+	make_device(bench);
+	make_verb(&made, VERB(DIAG));
+	made.command.args_case = PATHBELL__V1__COMMAND__ARGS_DIAG;
+	made.command.diag = &args;
+	args.sections = sections;
+	args.n_sections = 3;
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.finished SUCCEEDED -");
+	/* above 32 KiB: in pieces, the last one says so */
+	assert_non_null(strstr(bench->events.output, "== counters\npathbell_counter_0 "));
+	assert_non_null(strstr(bench->events.output, "pathbell_counter_1999 "));
+	assert_non_null(strstr(bench->events.output, "== kernel\n"));
+	assert_int_equal(bench->events.n_chunks, bench->events.output_size / 32768 + 1);
+	assert_true(bench->events.output_ended);
+
+	args.max_bytes = 2000;
+	id_new(made.id);
+	deliver(bench, &made, bench->key);
+	expect(bench, "2000 bytes, cut at the limit");
+	assert_non_null(strstr(bench->events.output, "\n[cut: "));
+	sections[1] = (char *)"secrets";
+	id_new(made.id);
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.refused REJECTED malformed there is no section \"secrets\"");
+}
+
 static void limits_are_the_hosts(void **state)
 {
 	struct bench *bench = *state;
@@ -689,6 +732,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(crash_after_start_is_resolved, setup, teardown),
 		cmocka_unit_test_setup_teardown(halt_is_at_once_and_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_waits_for_its_plan_is_halted, setup, teardown),
+		cmocka_unit_test_setup_teardown(diag_returns_chunks, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_the_hosts, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgeries_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(roles_and_revocation, setup, teardown),

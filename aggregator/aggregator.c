@@ -303,6 +303,8 @@ static int aggregator_start_reader(struct aggregator *aggregator)
 		r = campaigns_load(aggregator->campaigns, store);
 	if (r == 0)
 		r = commands_load(aggregator->commands, store);
+	if (r == 0)
+		campaigns_go_on(aggregator->campaigns);
 	store_close(store);
 	if (r == 0)
 		r = reader_start(&options, &aggregator->reader, &err);

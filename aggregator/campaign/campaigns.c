@@ -329,8 +329,12 @@ int campaigns_load(struct campaigns *campaigns, struct store *store)
 
 	if (r == 0 && campaigns->by_id.n_nodes > 0)
 		log_notice("campaigns go on after the restart count=%zu", campaigns->by_id.n_nodes);
-	rpc_post(campaigns->aggregator->rpc, campaigns_begin, campaigns);
 	return r;
+}
+
+void campaigns_go_on(struct campaigns *campaigns)
+{
+	rpc_post(campaigns->aggregator->rpc, campaigns_begin, campaigns);
 }
 
 struct campaigns *campaigns_new(struct aggregator *aggregator)

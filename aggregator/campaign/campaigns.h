@@ -16,6 +16,8 @@ struct campaigns *campaigns_free(struct campaigns *campaigns); /* returns NULL *
 /* All open ones of the store; before commands_load and before the gRPC thread uses @campaigns. 0 or
  * -errno. */
 int campaigns_load(struct campaigns *campaigns, struct store *store);
+/* After commands_load, which makes the commands that this lets go: their engines begin. */
+void campaigns_go_on(struct campaigns *campaigns);
 bool campaigns_have_room(const struct campaigns *campaigns);
 /* A campaign that has just become durable: read from the store and begun. */
 void campaigns_add(struct campaigns *campaigns, const uint8_t id[16]);

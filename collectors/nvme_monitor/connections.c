@@ -424,6 +424,10 @@ int connections_see(struct connections *connections,
 	if (controller->is_discovery && !controller->persistent)
 		return 0;
 	connection = connections_find(connections, &controller->tid, controller->is_discovery);
+	/* Another path to what was asked for without naming this host's side: a line of its own. */
+	if (connection != NULL && !connection->running && connection->controller[0] != '\0' &&
+	    !tid_is_same(&connection->tid, &controller->tid))
+		connection = NULL;
 	if (connection == NULL)
 		r = connections_add(connections, &controller->tid, controller->is_discovery, now_ns,
 				    &connection);

@@ -140,7 +140,9 @@ static Pathbell__V1__LocalNvmeConnection *monitor_describe_one(const struct moni
 	row->persistent = connection->persistent;
 	row->ours = connection->ours;
 	row->attempts = connection->attempts;
-	row->retry_unix_ns = monitor_unix(view, connection->retry_ns);
+	/* Observing, only what an operator asked for is tried. */
+	if (view->monitor->autoconnect || connection->demanded)
+		row->retry_unix_ns = monitor_unix(view, connection->retry_ns);
 	row->give_up_unix_ns = monitor_unix(view, connection->give_up_ns);
 	row->since_unix_ns = monitor_unix(view, connection->since_ns);
 	row->queued = connection->queued;

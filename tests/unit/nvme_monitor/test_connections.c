@@ -445,6 +445,35 @@ static void test_existing_is_adopted(void **state)
 	take_none(connections);
 }
 
+/* What was asked for without naming this host's side may have several paths: all are listed. */
+static void test_two_paths_of_one_wish(void **state)
+{
+	struct connections *connections = *state;
+	struct tid wanted = tid_of(1, "nqn.a"), one = wanted, two = wanted;
+	struct connections_controller controller = { .owner = "" };
+
+	snprintf(one.host_iface, sizeof(one.host_iface), "eth1");
+	snprintf(two.host_iface, sizeof(two.host_iface), "eth2");
+	connections->options.autoconnect = false;
+	assert_int_equal(connections_want(connections, &wanted, false, CONNECTION_YAML, 0, NULL),
+			 0);
+	controller.tid = one;
+	controller.name = "nvme1";
+	controller.inode = 1;
+	assert_int_equal(connections_see(connections, &controller, 0), 0);
+	controller.tid = two;
+	controller.name = "nvme2";
+	controller.inode = 2;
+	for (int again = 0; again < 2; again++)
+		assert_int_equal(connections_see(connections, &controller, 0), 0);
+	assert_int_equal(connections->n, 2);
+	assert_string_equal(connections_find_controller(connections, "nvme1")->tid.host_iface, "");
+	assert_string_equal(connections_find_controller(connections, "nvme2")->tid.host_iface,
+			    "eth2");
+	connections_gone(connections, "nvme2", 1);
+	assert_int_equal(connections->n, 1);
+}
+
 static void test_wanted_controller_gone_comes_back(void **state)
 {
 	struct connections *connections = *state;
@@ -612,6 +641,7 @@ int main(void)
 		TEST(test_failure_is_no_answer),
 		TEST(test_referrals),
 		TEST(test_existing_is_adopted),
+		TEST(test_two_paths_of_one_wish),
 		TEST(test_wanted_controller_gone_comes_back),
 		TEST(test_forget),
 		TEST(test_observing_nothing_is_started),

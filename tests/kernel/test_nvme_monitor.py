@@ -3,12 +3,9 @@
 discovery runs, adoption, referrals, exclusions, clean-up, the distribution's udev rules, stuck connects, 64 subsystems beside
 nvme-cli. The oracle is sysfs, as the guest's shell reads it."""
 import json
-import shutil
-import subprocess
 
-import lab
 import pytest
-from conftest import boot
+from conftest import boot, tools
 
 PRELUDE = r"""
 S=/sys/kernel/config/nvmet; NQ=nqn.2026-01.lab.vm:s
@@ -319,26 +316,6 @@ stop_agent
 TOOLS = ["udev", "libudev1", "libkmod2", "libacl1", "libblkid1", "libcap2", "libselinux1", "libpcre2-8-0", "nvme-cli", "libnvme1", "libjson-c5", "libkeyutils1", "uuid-runtime", "libuuid1"]
 
 
-def tools():
-    """A tree with udevd and nvme-cli, made once."""
-    tree = lab.CACHE / "nvme-tools"
-    stamp = tree / ".complete"
-    if stamp.exists():
-        return tree
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
-    done = subprocess.run(["apt-get", "download", "-q", *TOOLS], cwd=tree, capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"apt-get download {' '.join(TOOLS)}: {done.stderr.strip().splitlines()[-1:]}")
-    for deb in tree.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", str(deb), str(tree)], check=True)
-        deb.unlink()
-    for part in ("usr/share", "lib/udev/hwdb.d", "etc/nvme"):
-        shutil.rmtree(tree / part, ignore_errors=True)
-    stamp.write_text("")
-    return tree
-
-
 def monitor(**changes):
     settings = {"mode": "autoconnect", "backoff_base": "200ms", "deadline": "30s", "connections": [{"traddr": "127.0.0.1", "trsvcid": "4420"}]}
     settings.update(changes)
@@ -357,7 +334,7 @@ def nqns(events):
 @pytest.fixture(scope="module")
 def basic(folder):
     settings = monitor(keep=True, connections=[{"traddr": "127.0.0.1", "trsvcid": "4421"}])
-    return boot("debian-6.12", BASIC_SCRIPT.replace("@PROXY@", PROXY), folder / "nvme-basic", collectors=settings)
+    return boot("debian-6.12", BASIC_SCRIPT.replace("@PROXY@", PROXY), folder / "nvme-basic", timeout=600, collectors=settings)
 
 
 def test_nvme_autoconnect_tcp(basic):
@@ -428,7 +405,7 @@ def test_nvme_cleanup(basic):
 @pytest.fixture(scope="module")
 def referral(folder):
     settings = monitor(deadline="3s")
-    return boot("debian-6.12", REFERRAL_SCRIPT, folder / "nvme-referral", collectors=settings)
+    return boot("debian-6.12", REFERRAL_SCRIPT, folder / "nvme-referral", timeout=600, collectors=settings)
 
 
 def test_nvme_referral(referral):
@@ -476,7 +453,7 @@ def test_nvme_autoconnect_fc(loop_fc):
 
 def test_nvme_aen_rearm(folder):
     """A hundred changes behind each other, each of them seen before the next one is made."""
-    aen = boot("debian-6.12", AEN_SCRIPT, folder / "nvme-aen", collectors=monitor())
+    aen = boot("debian-6.12", AEN_SCRIPT, folder / "nvme-aen", timeout=900, collectors=monitor())
     assert len({n for n in nqns(of(aen, "nvme.connect.succeeded")) if n != "sbase"}) == 100
     assert of(aen, "collector.gap") == []
 
@@ -485,7 +462,7 @@ def test_nvme_idle(folder):
     """Eight persistent discovery controllers cost no wake-up (the collector nvme looks at states: its cost is its own)."""
     settings = monitor(connections=[{"traddr": "127.0.0.1", "trsvcid": str(4420 + n)} for n in range(8)])
     settings["nvme"] = {"enabled": False}
-    run = boot("debian-6.12", IDLE_SCRIPT, folder / "nvme-idle", collectors=settings)
+    run = boot("debian-6.12", IDLE_SCRIPT, folder / "nvme-idle", timeout=900, collectors=settings)
     print(run.file("idle"))
     idle = dict(line.split()[:2] for line in run.file("idle").splitlines())
     assert int(idle["waits"]) <= 1 and int(idle["ticks"]) <= 1
@@ -493,14 +470,14 @@ def test_nvme_idle(folder):
 
 def test_nvme_udev_mask(folder):
     """The distribution's rules act, are masked while we connect, are not touched by SIGKILL, come back."""
-    run = boot("debian-6.12", UDEV_SCRIPT.replace("@TOOLS@", str(tools())), folder / "nvme-udev", collectors=monitor())
+    run = boot("debian-6.12", UDEV_SCRIPT.replace("@TOOLS@", str(tools(*TOOLS))), folder / "nvme-udev", timeout=600, collectors=monitor())
     assert "pathbelld" in run.file("mask")
     assert run.file("counts").split() == ["masked", "1", "audited", "2", "ended", "3"]
     assert len(of(run, "nvme.discovery.rules_masked")) == 3 and len(of(run, "nvme.discovery.rules_unmasked")) == 3
 
 
 def test_nvme_64(folder):
-    run = boot("debian-6.12", MANY_SCRIPT.replace("@TOOLS@", str(tools())), folder / "nvme-64", collectors=monitor(mode="observe"))
+    run = boot("debian-6.12", MANY_SCRIPT.replace("@TOOLS@", str(tools(*TOOLS))), folder / "nvme-64", timeout=900, collectors=monitor(mode="observe"))
     spans = {line.split()[0]: float(line.split()[2]) - float(line.split()[1]) for line in run.file("times").splitlines()}
     print(f"64 subsystems: nvme-cli {spans['nvme-cli']:.1f} s, monitor {spans['monitor']:.1f} s, ratio {spans['monitor'] / spans['nvme-cli']:.2f}")
     assert len(set(nqns(of(run, "nvme.connect.succeeded")))) == 64

@@ -11,36 +11,30 @@
 #include "actions/scsi_command.h"
 #include "core/fd.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "handlers/choose.h"
 #include "handlers/handler.h"
 #include "handlers/sense.h"
+#include "handlers/target_ports.h"
 
 /*
  * What is sent
- *   alua	REPORT TARGET PORT GROUPS tells the state of the path's group. Explicit ALUA: SET
- *TARGET PORT GROUPS to active/optimized where it is not (SPC-5 6.36, 6.50), then the report again
- *until it is. Implicit only: the array decides by itself, so an active group is ready as it is, and
- *		pg_init_check refuses one that is not.
- *   emc	MODE SELECT of the trespass page 22h, short or long.
- *   hp_sw	START STOP UNIT with START.
- *   rdac	nothing: MODE SELECT of page 2Ch needs the controller's own numbering of LUNs, which
- *the kernel's handler keeps; device-mapper has it activate the group with the switch. Layouts and
- *the meaning of answers: drivers/scsi/device_handler/scsi_dh_{alua,emc,hp_sw,rdac}.c, Linux 6.12.
- *alua is tested with scsi_debug; emc and hp_sw by the bytes of their commands only.
+ *
+ *   alua   REPORT TARGET PORT GROUPS tells the state of the path's group. Explicit ALUA: SET TARGET
+ *          PORT GROUPS to active/optimized where it is not, then the report again until it is
+ *          (handlers/target_ports.h). Implicit only: the array decides by itself, so an active
+ * group is ready as it is, and pg_init_check refuses one that is not. emc    MODE SELECT of the
+ * trespass page 22h, short or long. hp_sw  START STOP UNIT with START. rdac   nothing: MODE SELECT
+ * of page 2Ch needs the controller's own numbering of LUNs, which the kernel's handler keeps;
+ * device-mapper has it activate the group with the switch.
+ *
+ * Layouts and the meaning of answers: drivers/scsi/device_handler/scsi_dh_{alua,emc,hp_sw,rdac}.c,
+ * Linux 6.12. alua is tested with scsi_debug (implicit only) and by the decoders' unit tests; emc
+ * and hp_sw by the bytes of their commands only.
  */
-#define PG_INIT_MAX_ROUNDS 60
-#define PG_INIT_PAUSE_S	   2 /* ALUA_RTPG_DELAY_MSECS and pg_init_delay_msecs are of that order */
-
-enum pg_init_access { /* SPC-5 table "ASYMMETRIC ACCESS STATE" */
-		      PG_INIT_OPTIMIZED = 0,
-		      PG_INIT_NON_OPTIMIZED = 1,
-		      PG_INIT_STANDBY = 2,
-		      PG_INIT_UNAVAILABLE = 3,
-		      PG_INIT_OFFLINE = 0xe,
-		      PG_INIT_TRANSITIONING = 0xf,
-};
-#define PG_INIT_IMPLICIT 1 /* TPGS field of INQUIRY, SPC-5 6.7.2 */
-#define PG_INIT_EXPLICIT 2
+#define PG_INIT_MAX_ROUNDS  60
+#define PG_INIT_REPORT_SIZE 4096 /* of 8 bytes a group and 4 a port */
+#define PG_INIT_PAUSE_S	    2 /* ALUA_RTPG_DELAY_MSECS and pg_init_delay_msecs are of that order */
 
 struct pg_init {
 	const char *sysfs;
@@ -80,11 +74,6 @@ static const struct handler_type *pg_init_type(const struct action_host *host,
 
 /* ALUA */
 
-struct pg_init_alua {
-	unsigned tpgs, group, state;
-	bool preferred;
-};
-
 static int pg_init_inquiry(int fd, bool vpd, uint8_t page, uint8_t *data, uint32_t size)
 {
 	struct scsi_command command = {
@@ -98,107 +87,63 @@ static int pg_init_inquiry(int fd, bool vpd, uint8_t page, uint8_t *data, uint32
 	return scsi_command_run(fd, &command);
 }
 
-/* Designator of type 5 in VPD page 83h: the target port group (SPC-5 7.7.6.8). */
-static int pg_init_group_of(const uint8_t *page, size_t size, unsigned *ret_group)
+static int pg_init_report_groups(int fd, struct target_ports *ports)
 {
-	size_t end = 4 + ((size_t)page[2] << 8 | page[3]);
-
-	if (end > size)
-		end = size;
-	for (size_t at = 4; at + 4 <= end; at += 4 + page[at + 3]) {
-		if ((page[at + 1] & 0x0f) != 5 || page[at + 3] != 4 || at + 8 > end)
-			continue;
-		*ret_group = (unsigned)page[at + 6] << 8 | page[at + 7];
-		return 0;
-	}
-	return -ENOENT;
-}
-
-static int pg_init_report_groups(int fd, struct pg_init_alua *alua)
-{
-	uint8_t data[1024] = { 0 };
+	uint8_t data[PG_INIT_REPORT_SIZE] = { 0 };
 	struct scsi_command command = {
 		.cdb = { 0xa3, 0x0a, 0, 0, 0, 0, 0, 0, sizeof(data) >> 8, sizeof(data) & 0xff },
 		.cdb_len = 12,
 		.data = data,
 		.data_size = sizeof(data),
 	};
-	size_t end;
 	int r = scsi_command_run(fd, &command);
 
 	if (r)
 		return r < 0 ? r : -EIO;
-	end = 4 + ((size_t)data[0] << 24 | (size_t)data[1] << 16 | (size_t)data[2] << 8 | data[3]);
-	if (end > sizeof(data))
-		end = sizeof(data);
-	for (size_t at = 4; at + 8 <= end; at += 8 + 4 * (size_t)data[at + 7]) {
-		if (((unsigned)data[at + 2] << 8 | data[at + 3]) != alua->group)
-			continue;
-		alua->state = data[at] & 0x0f;
-		alua->preferred = (data[at] & 0x80) != 0;
-		return 0;
-	}
-	return -ENOENT;
+	return target_ports_read_report(ports, data, sizeof(data));
 }
 
-static int pg_init_read_alua(int fd, struct pg_init_alua *alua)
+static int pg_init_read_alua(int fd, struct target_ports *ports)
 {
 	uint8_t data[252];
 	int r = pg_init_inquiry(fd, false, 0, data, 96);
 
+	if (r == 0)
+		r = target_ports_read_inquiry(ports, data, 96);
+	if (r == 0)
+		r = pg_init_inquiry(fd, true, 0x83, data, sizeof(data));
+	if (r == 0)
+		r = target_ports_read_page(ports, data, sizeof(data));
 	if (r)
 		return r < 0 ? r : -EIO;
-	alua->tpgs = data[5] >> 4 & 3;
-	r = pg_init_inquiry(fd, true, 0x83, data, sizeof(data));
-	if (r)
-		return r < 0 ? r : -EIO;
-	r = pg_init_group_of(data, sizeof(data), &alua->group);
-	return r ? r : pg_init_report_groups(fd, alua);
-}
-
-static const char *pg_init_state_name(unsigned state)
-{
-	switch (state) {
-	case PG_INIT_OPTIMIZED:
-		return "active/optimized";
-	case PG_INIT_NON_OPTIMIZED:
-		return "active/non-optimized";
-	case PG_INIT_STANDBY:
-		return "standby";
-	case PG_INIT_UNAVAILABLE:
-		return "unavailable";
-	case PG_INIT_OFFLINE:
-		return "offline";
-	case PG_INIT_TRANSITIONING:
-		return "transitioning";
-	default:
-		return "in an unknown state";
-	}
+	return pg_init_report_groups(fd, ports);
 }
 
 int pg_init_check(const struct action_host *host, const struct status_path *path,
 		  const struct map_path *device, char *ret_text, size_t size)
 {
-	struct pg_init_alua alua = { 0 };
+	struct target_ports ports = { 0 };
+	enum target_ports_step next;
 	_cleanup_fd_ int fd = -1;
+	bool is_explicit;
 	int r;
 
 	ret_text[0] = '\0';
 	if (strcmp(pg_init_type(host, device)->name, "alua") != 0)
 		return 0;
 	fd = pg_init_open(host, device);
-	r = fd < 0 ? fd : pg_init_read_alua(fd, &alua);
+	r = fd < 0 ? fd : pg_init_read_alua(fd, &ports);
 	if (r < 0) {
 		snprintf(ret_text, size, "the array does not tell the state of %s: %s",
-			 device->name, strerror(-r));
+			 device->name, log_errno(r));
 		return PG_INIT_E_REFUSE;
 	}
-	snprintf(ret_text, size, "target port group %u is %s%s", alua.group,
-		 pg_init_state_name(alua.state),
-		 alua.tpgs & PG_INIT_EXPLICIT ? "" : ", and the array changes that only by itself");
-	if (alua.state == PG_INIT_OFFLINE)
-		return PG_INIT_E_REFUSE;
-	return alua.state > PG_INIT_NON_OPTIMIZED && !(alua.tpgs & PG_INIT_EXPLICIT)
+	is_explicit = (ports.modes & TARGET_PORTS_EXPLICIT) != 0;
+	snprintf(ret_text, size, "target port group %u is %s%s", ports.group,
+		 target_ports_state_name(ports.state),
+		 is_explicit ? "" : ", and the array changes that only by itself");
+	next = target_ports_next(&ports, false);
+	return next == TARGET_PORTS_FAIL || (next == TARGET_PORTS_WAIT && !is_explicit)
 		       ? PG_INIT_E_REFUSE
 		       : 0;
 }
@@ -244,8 +189,8 @@ static enum handler_result pg_init_send(struct pg_init *init, const char *name,
 
 static enum handler_result pg_init_set_groups(struct pg_init *init)
 {
-	struct pg_init_alua alua = { 0 };
-	uint8_t data[8] = { 0 };
+	struct target_ports ports = { 0 };
+	uint8_t data[TARGET_PORTS_SET_SIZE];
 	struct scsi_command command = {
 		.cdb = { 0xa4, 0x0a, 0, 0, 0, 0, 0, 0, 0, sizeof(data) },
 		.cdb_len = 12,
@@ -255,24 +200,21 @@ static enum handler_result pg_init_set_groups(struct pg_init *init)
 	};
 	enum handler_result result;
 
-	if (pg_init_read_alua(init->fd, &alua) < 0)
+	if (pg_init_read_alua(init->fd, &ports) < 0)
 		return HANDLER_FAILED;
 	snprintf(init->report->text, sizeof(init->report->text), "target port group %u is %s",
-		 alua.group, pg_init_state_name(alua.state));
-	if (alua.state == PG_INIT_OPTIMIZED)
+		 ports.group, target_ports_state_name(ports.state));
+	switch (target_ports_next(&ports, init->action.optimize)) {
+	case TARGET_PORTS_READY:
 		return HANDLER_OK;
-	if (alua.state == PG_INIT_OFFLINE)
-		return HANDLER_FAILED;
-	if (!(alua.tpgs & PG_INIT_EXPLICIT))
-		return alua.state == PG_INIT_NON_OPTIMIZED ? HANDLER_OK : HANDLER_RETRY;
-	if (alua.state == PG_INIT_NON_OPTIMIZED && init->action.optimize && !alua.preferred &&
-	    (alua.tpgs & PG_INIT_IMPLICIT))
-		return HANDLER_OK;
-	if (alua.state == PG_INIT_TRANSITIONING)
+	case TARGET_PORTS_WAIT:
 		return HANDLER_RETRY;
-	data[4] = PG_INIT_OPTIMIZED;
-	data[6] = (uint8_t)(alua.group >> 8);
-	data[7] = (uint8_t)alua.group;
+	case TARGET_PORTS_FAIL:
+		return HANDLER_FAILED;
+	case TARGET_PORTS_SET:
+		break;
+	}
+	target_ports_put_set(&ports, data);
 	result = pg_init_send(init, "SET TARGET PORT GROUPS", &command);
 	/* Whether it has come about is for the next report to say. */
 	return result == HANDLER_OK ? HANDLER_IMM_RETRY : result;

@@ -120,23 +120,30 @@ static int map_target_failed(struct action *action, const char *what, int error)
 	return action_finish(action, LIFE(FAILED), -error, "cannot %s: %s", what, log_errno(error));
 }
 
+static const char *map_target_wanted_name(const Pathbell__V1__CommandTarget *wanted)
+{
+	if (*wanted->map_uuid)
+		return wanted->map_uuid;
+	return *wanted->map_name ? wanted->map_name : wanted->id;
+}
+
 int map_target_open(struct action *action, struct map_target *target)
 {
 	const Pathbell__V1__CommandTarget *wanted = action_target(action->command);
-	char text[300];
+	const char *name;
 	size_t n;
 	int r;
 
 	memset(target, 0, sizeof(*target));
 	target->control = -1;
-	action_target_format(wanted, text, sizeof(text));
 	if (!wanted || !(*wanted->map_uuid || *wanted->map_name || *wanted->id))
 		return action_refuse(action, REFUSAL(MALFORMED),
 				     "no map is named: give its UUID, WWID or name");
+	name = map_target_wanted_name(wanted);
 	if (!dm_is_present())
-		return action_refuse(action, REFUSAL(TARGET_ABSENT),
-				     "device-mapper is not in this kernel, so there is no map %s",
-				     text);
+		return action_refuse(
+			action, REFUSAL(TARGET_ABSENT),
+			"device-mapper is not in this kernel, so there is no map %.256s", name);
 	target->control = dm_open();
 	if (target->control < 0)
 		return map_target_failed(action, "open " DM_CONTROL, target->control);
@@ -144,11 +151,11 @@ int map_target_open(struct action *action, struct map_target *target)
 	if (r < 0)
 		return map_target_failed(action, "list the maps", r);
 	if (n == 0)
-		return action_refuse(action, REFUSAL(TARGET_ABSENT), "no multipath map is %s",
-				     text);
+		return action_refuse(action, REFUSAL(TARGET_ABSENT), "no multipath map is %.256s",
+				     name);
 	if (n > 1)
 		return action_refuse(action, REFUSAL(AMBIGUOUS_TARGET),
-				     "%zu multipath maps are %s: name it by its UUID", n, text);
+				     "%zu multipath maps are %.256s: name it by its UUID", n, name);
 	r = map_target_read(target);
 	if (r < 0)
 		return map_target_failed(action, "read the map's status", r);

@@ -383,6 +383,9 @@ static void a_lost_target_is_no_refusal(void **state)
 				 PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_FAILED);
 		assert_true(bench->result.detail[0]);
 	}
+	/* the map is named, not its path; where the test may not look it can't tell */
+	if (bench->result.refusal)
+		assert_non_null(strstr(bench->result.detail, "mpath-of-no-host"));
 }
 
 int main(void)

@@ -41,6 +41,7 @@ class GuestSite:
         self.site = FUNC.Site(self.dir, "release")
         self.fleet = None
         self.turn = 0
+        self.ahead = 0  # ms of the guest's clock before ours
         try:
             self.site.start_aggregator()
             files = self.site.pki.make("host", "guest")
@@ -80,6 +81,9 @@ class GuestSite:
     def wait_connected(self):
         FUNC.wait_until(lambda: self.site.connected("guest") or not self.running.guest.is_running(), "the guest's uplink", 120)
         assert self.running.guest.is_running(), self.log()
+        now = int(time.time() * 1000)
+        # Emulated on a busy machine the guest's clock may be seconds ahead: what is issued by ours would be older than its journal.
+        self.ahead = max(0, int(self.sh("date +%s%3N")) - now)
 
     # -- from outside
 
@@ -90,7 +94,7 @@ class GuestSite:
         command = signing.make(verb=getattr(types, "COMMAND_VERB_" + verb), host_ids=["guest"], **changes,
                                **({"target": types.CommandTarget(**target)} if target else {}))
         # ordered by time, as the CLI makes them: the host asks when it was issued
-        now = int(time.time() * 1000)
+        now = int(time.time() * 1000) + self.ahead
         command.id = now.to_bytes(6, "big") + bytes([0x70 | command.id[6] & 15]) + command.id[7:]
         self.fleet.submit(signing.seal(self.site, command))
         return command

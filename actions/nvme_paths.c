@@ -31,6 +31,7 @@ struct nvme_paths_way {
 struct nvme_paths {
 	const struct action_host *host;
 	char controller[LOOK_NAME]; /* that is to go away */
+	bool wants_users;	    /* also of a namespace that keeps another path */
 	char users[400];
 	struct nvme_paths_way way; /* that is asked about now */
 	const char *other;	   /* the controller that may have another */
@@ -148,7 +149,7 @@ static bool nvme_paths_is_held_well(struct nvme_paths *paths, const char *disk)
 	return file_any(path, nvme_paths_holder_has_other, paths);
 }
 
-/* True: this namespace is used and would lose its last path; paths->users says which. */
+/* True: this namespace is used and would lose its last path. paths->users says which it is. */
 static bool nvme_paths_check(void *data, const char *path, const char *name)
 {
 	struct nvme_paths *paths = data;
@@ -156,24 +157,30 @@ static bool nvme_paths_check(void *data, const char *path, const char *name)
 	const struct in_use_roots roots = { host->sysfs, host->proc ? host->proc : "/proc",
 					    host->dev };
 	char disk[NVME_PATHS_NAME], use[300];
+	bool has_other;
 
 	if (!nvme_paths_parse(name, &paths->way))
 		return false;
 	snprintf(disk, sizeof(disk), "nvme%un%u", paths->way.subsystem, paths->way.namespace);
-	if (paths->way.is_hidden ? nvme_paths_has_other(paths)
-				 : nvme_paths_is_held_well(paths, disk))
+	has_other = paths->way.is_hidden ? nvme_paths_has_other(paths)
+					 : nvme_paths_is_held_well(paths, disk);
+	if (has_other && !paths->wants_users)
 		return false;
 	if (!in_use_find(&roots, disk, use, sizeof(use)))
 		return false;
-	snprintf(paths->users, sizeof(paths->users), "it is the last live path to %s, which is %s",
-		 disk, use);
-	return true;
+	if (has_other)
+		snprintf(paths->users, sizeof(paths->users), "%s is %s, and keeps another path",
+			 disk, use);
+	else
+		snprintf(paths->users, sizeof(paths->users),
+			 "it is the last live path to %s, which is %s", disk, use);
+	return !has_other;
 }
 
 int nvme_target_check_last_path(struct action *action, const struct nvme_target *target,
 				char *ret_users, size_t size)
 {
-	struct nvme_paths paths = { .host = action->host };
+	struct nvme_paths paths = { .host = action->host, .wants_users = action->command->dry_run };
 	char path[512];
 	bool found;
 

@@ -45,7 +45,8 @@ int nvme_target_check_owner(struct action *action, const struct nvme_target *tar
 /*
  * Would something lose its last path with this controller? 0; ACTION_E_DONE: LAST_PATH, naming the
  * namespace and its user, unless the command overrides it: then 0 with that sentence in @ret_users.
- * "" in @ret_users: nothing does. (nvme_paths.c)
+ * For a dry run @ret_users also names a user of a namespace that keeps another path. "" in it:
+ * nothing uses any. (nvme_paths.c)
  */
 int nvme_target_check_last_path(struct action *action, const struct nvme_target *target,
 				char *ret_users, size_t size);

@@ -317,7 +317,7 @@ static void test_last_path(void **state)
 	aim(NQN, ADDRESS, "");
 	put("sys/block/nvme0n1/holders/dm-0", "");
 	act(VERB(DISCONNECT), true);
-	expect(LIFE(SUCCEEDED), 0, "would disconnect nvme0");
+	expect(LIFE(SUCCEEDED), 0, "; nvme0n1 is held by dm-0, and keeps another path");
 	put_attribute("nvme1", "state", "connecting\n");
 	expect_last_path();
 	put_attribute("nvme1", "state", "live\n");

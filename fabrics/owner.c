@@ -74,6 +74,16 @@ int owner_write_maker(const char *dir, const char *controller, const char *maker
 	return owner_put(dir, controller, OWNER_MAKER, maker);
 }
 
+static int owner_unlink(const char *dir, const char *controller, const char *attribute)
+{
+	char path[OWNER_PATH];
+	int r = owner_path(dir, controller, attribute, path);
+
+	if (r)
+		return r;
+	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
 int owner_write(const char *dir, const char *seqnum_path, const char *controller, const char *owner)
 {
 	char path[OWNER_PATH], seqnum[32];
@@ -83,22 +93,15 @@ int owner_write(const char *dir, const char *seqnum_path, const char *controller
 		r = file_read_line(AT_FDCWD, seqnum_path, seqnum, sizeof(seqnum));
 	if (r == 0)
 		r = file_mkdirs(path, 0755);
+	/* Who made the last one with this number did not make this one. */
+	if (r == 0)
+		r = owner_unlink(dir, controller, OWNER_MAKER);
 	/* The stamp first: an entry without one would never be removed. */
 	if (r == 0)
 		r = owner_put(dir, controller, "seqnum", seqnum);
 	if (r == 0)
 		r = owner_put(dir, controller, "owner", owner);
 	return r;
-}
-
-static int owner_unlink(const char *dir, const char *controller, const char *attribute)
-{
-	char path[OWNER_PATH];
-	int r = owner_path(dir, controller, attribute, path);
-
-	if (r)
-		return r;
-	return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 int owner_remove(const char *dir, const char *controller, uint64_t seqnum)

@@ -66,6 +66,11 @@ static void test_write_and_read(void **state)
 	snprintf(path, sizeof(path), "%s/nvme0", place->registry);
 	assert_int_equal(stat(path, &info), 0);
 	assert_int_equal(info.st_mode & 0777, 0755);
+
+	/* the number is used again, and nobody removed the entry */
+	assert_int_equal(owner_write(place->registry, place->seqnum, "nvme0", OWNER_SELF), 0);
+	assert_int_equal(owner_read_maker(place->registry, "nvme0", maker), 0);
+	assert_string_equal(maker, "");
 }
 
 static void test_names_stay_inside(void **state)

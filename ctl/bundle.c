@@ -153,9 +153,11 @@ static int bundle_write(struct cli *cli, const struct bundle *bundle, bool sever
 	if (bundle->missing)
 		return cli_fail(CLI_FAILED, "%s: the bundle has a hole: chunk %u is missing",
 				bundle->host_id, bundle->missing_at);
+	if (!bundle->next_chunk)
+		return cli_fail(CLI_FAILED, "%s: no bundle came", bundle->host_id);
 	if (!bundle->complete)
-		return cli_fail(CLI_FAILED, "%s: the end of the bundle is missing, behind chunk %d",
-				bundle->host_id, (int)bundle->next_chunk - 1);
+		return cli_fail(CLI_FAILED, "%s: the end of the bundle is missing, behind chunk %u",
+				bundle->host_id, bundle->next_chunk - 1);
 	if (*bundle->note)
 		cli_fail(CLI_OK, "%s: %s", bundle->host_id, bundle->note);
 	return code;

@@ -77,6 +77,7 @@ const struct cli_command *const registry_commands[] = {
 	&config_sample_command,
 	&config_check_command,
 	&config_schema_command,
+	&explain_command,
 	&completion_command,
 	&version_command,
 	NULL,

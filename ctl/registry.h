@@ -31,4 +31,5 @@ extern const struct cli_command spool_check_command, spool_dump_command; /* spoo
 extern const struct cli_command config_show_command, config_sample_command, config_check_command,
 	config_schema_command;			    /* settings_command.c */
 extern const struct cli_command completion_command; /* completion.c */
+extern const struct cli_command explain_command;    /* meaning.c */
 extern const struct cli_command version_command;    /* version.c */

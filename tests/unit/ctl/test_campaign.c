@@ -617,6 +617,88 @@ static void test_cancel(void **state)
 	assert_int_equal(run("command cancel x"), CLI_USAGE);
 }
 
+static void chunk(Pathbell__V1__StoredEvent *stored, Pathbell__V1__Event *event,
+		  Pathbell__V1__CommandState *state, const ProtobufCBinaryData *command_id)
+{
+	pathbell__v1__stored_event__init(stored);
+	pathbell__v1__event__init(event);
+	pathbell__v1__command_state__init(state);
+	stored->host_id = (char *)"alpha";
+	stored->event = event;
+	event->kind = PATHBELL__V1__EVENT_KIND__EVENT_KIND_COMMAND_OUTPUT;
+	event->payload_case = PATHBELL__V1__EVENT__PAYLOAD_COMMAND_STATE;
+	event->command_state = state;
+	state->command_id = *command_id;
+}
+
+/* A signed diag from a file, so that its id is known; @chunks come back, @last marks the end. */
+static int diag(const uint32_t *chunks, size_t n, bool last, const char *options)
+{
+	Pathbell__V1__SubmitCommandResponse submitted_record =
+		PATHBELL__V1__SUBMIT_COMMAND_RESPONSE__INIT;
+	Pathbell__V1__CommandRecord record = PATHBELL__V1__COMMAND_RECORD__INIT;
+	Pathbell__V1__CommandHostState host = PATHBELL__V1__COMMAND_HOST_STATE__INIT;
+	Pathbell__V1__CommandHostState *hosts[] = { &host };
+	Pathbell__V1__QueryEventsResponse empty = PATHBELL__V1__QUERY_EVENTS_RESPONSE__INIT;
+	Pathbell__V1__QueryEventsResponse page = PATHBELL__V1__QUERY_EVENTS_RESPONSE__INIT;
+	Pathbell__V1__StoredEvent stored[4];
+	Pathbell__V1__StoredEvent *list[4];
+	Pathbell__V1__Event events[4];
+	Pathbell__V1__CommandState states[4];
+	struct envelope_file file = { 0 };
+	char path[128];
+	char line[512];
+	int code;
+
+	snprintf(path, sizeof(path), "%s/diag.bin", fleet_folder(fleet));
+	snprintf(line, sizeof(line), "command diag alpha --signing-key KEY --envelope-out %s",
+		 path);
+	assert_int_equal(run(line), CLI_OK);
+	assert_int_equal(envelope_file_read(path, &file), CLI_OK);
+	host.host_id = (char *)"alpha";
+	host.life = SUCCEEDED;
+	record.command_id = file.items[0].command->id;
+	record.hosts = hosts;
+	record.n_hosts = 1;
+	record.finished = true;
+	submitted_record.command = &record;
+	for (size_t i = 0; i < n; i++) {
+		chunk(&stored[i], &events[i], &states[i], &record.command_id);
+		stored[i].id = i + 1;
+		states[i].chunk = chunks[i];
+		states[i].output = (ProtobufCBinaryData){ 5, (uint8_t *)"part " };
+		states[i].output_last = last && i + 1 == n;
+		states[i].detail = (char *)(states[i].output_last ? "cut at 5 bytes" : "");
+		list[i] = &stored[i];
+	}
+	page.events = list;
+	page.n_events = n;
+	script_add(script, "QueryEvents", RPC_OK, &empty.base); /* the newest id, before */
+	script_add(script, "QueryEvents", RPC_OK, &page.base);
+	script_add(script, "SubmitCommand", RPC_OK, &submitted_record.base);
+	script_add(script, "WatchCommands", RPC_OK, &record.base);
+	snprintf(line, sizeof(line), "command submit %s %s", path, options);
+	code = run(line);
+	envelope_file_deinit(&file);
+	script_reset(script);
+	return code;
+}
+
+static void test_diag(void **state)
+{
+	static const uint32_t whole[] = { 0, 1, 2 };
+	static const uint32_t hole[] = { 0, 2, 3 };
+
+	assert_int_equal(diag(whole, 3, true, ""), CLI_OK);
+	assert_string_equal(text, "part part part "); /* nothing else on standard output */
+	assert_int_equal(diag(whole, 3, true, "-o json"), CLI_OK);
+	expect("\"complete\":true,\"note\":\"cut at 5 bytes\",\"text\":\"part part part \"");
+	assert_int_equal(diag(whole, 3, false, ""), CLI_FAILED);
+	assert_int_equal(diag(hole, 3, true, ""), CLI_FAILED);
+	assert_string_equal(text, "part part part ");
+	assert_int_equal(diag(whole, 0, false, ""), CLI_FAILED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -637,6 +719,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_control_and_list, reset),
 		cmocka_unit_test_teardown(test_the_block_fits_the_terminal, reset),
 		cmocka_unit_test_teardown(test_cancel, reset),
+		cmocka_unit_test_teardown(test_diag, reset),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -185,7 +185,7 @@ static int reconnect_go(struct reconnect *work)
 	/* JSON on standard output is of the campaign; people are shown the list all the same */
 	output_init(&err, stderr);
 	reconnect_show(cli, cli->out.json && !only_plan ? &err : &cli->out, work->plan);
-	if (only_plan)
+	if (only_plan || !work->verb)
 		return CLI_OK;
 	code = reconnect_confirm(work);
 	return code == CLI_OK ? reconnect_send(work) : code;

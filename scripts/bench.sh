@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# ./run bench [throughput|latency|idle|components ...] [--rounds N] [--events N] [--json FILE]
+# ./run bench [throughput|latency|commands|idle|components ...] [--rounds N] [--events N] [--json FILE]
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 . scripts/lib.sh
@@ -15,6 +15,6 @@ if [ "${1:-}" = components ] || [ $# -eq 0 ]; then
 		say "== $(basename "$program")"
 		"$program"
 	done
-	[ $# -gt 0 ] || set -- throughput latency idle
+	[ $# -gt 0 ] || set -- throughput latency commands idle
 fi
 exec "$PYTHON" tests/bench/bench.py "$@"

@@ -6,6 +6,7 @@ in turn; medians are printed, with minimum and maximum, and the machine's state 
   throughput  events/s from a replayed recording to durable in SQLite over mutual TLS, CPU per event of each program
   floor       the same bytes through plain OpenSSL over loopback into a file with the same rhythm of fdatasync
   latency     capture to ack at 1,000 events/s
+  commands    from the CLI to STARTED on the host: idle, under a storm, behind a backlog
   idle        60 s of quiet with the block collector on: wake-ups and memory
 """
 import argparse
@@ -195,7 +196,7 @@ def main():
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--json")
     options = parser.parse_args()
-    names = options.names or ["throughput", "latency", "idle"]
+    names = options.names or ["throughput", "latency", "commands", "idle"]
     report = {"nproc": os.cpu_count(), "load": os.getloadavg(), "kernel": os.uname().release}
     print(f"{report['nproc']} CPUs, load {report['load'][0]:.2f}, kernel {report['kernel']}")
     if "throughput" in names:
@@ -218,6 +219,10 @@ def main():
         print("latency at 1,000 events/s, median [min .. max] of rounds")
         for key in ("ack_p50_ms_below", "ack_p99_ms_below", "stored_p50_ms", "stored_p99_ms"):
             print(f"  {key:28s}{spread(rows, key)}")
+    if "commands" in names:
+        import bench_commands
+
+        report["commands"] = bench_commands.commands(Site, Folder, max(1, options.rounds // 2))
     if "idle" in names:
         report["idle"] = idle(options.idle_seconds)
         print(f"idle for {options.idle_seconds} s")

@@ -268,6 +268,20 @@ static int map_target_no_path(struct action *action, const struct map_target *ta
 			     target->name);
 }
 
+/* The host's limits count by object: for a verb on a path this is the path, not the whole map, else
+ * a map with many paths could not be mended within an hour. */
+static void map_target_set_object(struct action *action, const struct map_target *target)
+{
+	char *object = action->result->object;
+	const struct status_path *path = &target->info.paths[target->path];
+	size_t len = strlen(object), size = sizeof(action->result->object) - len;
+
+	if (*target->device.hctl)
+		snprintf(object + len, size, " hctl=%s", target->device.hctl);
+	else
+		snprintf(object + len, size, " path=%u:%u", path->major, path->minor);
+}
+
 int map_target_find_path(struct action *action, struct map_target *target)
 {
 	const Pathbell__V1__CommandTarget *wanted = action_target(action->command);
@@ -295,6 +309,7 @@ int map_target_find_path(struct action *action, struct map_target *target)
 				     "%zu paths of map %s fit: name one by its kernel name or "
 				     "hctl=H:C:T:L",
 				     n, target->name);
+	map_target_set_object(action, target);
 	return map_target_check_identity(action, target);
 }
 

@@ -56,6 +56,8 @@ def test_cmd_multipath_reinstate(guest):
     assert paths(guest)[dev] == "A"
     back, = guest.events("storage.path.reinstated", wait=1)
     assert (f"{back['multipath']['path_major']}:{back['multipath'].get('path_minor', 0)}", back["multipath"]["map_uuid"]) == (dev, "mpath-lab")
+    # the path is what the host's limits count by, not the map
+    assert guest.events("command.finished", wait=1)[-1]["command_state"]["target"] == "uuid:mpath-lab hctl=0:0:0:0"
     # a second time there is nothing to do
     assert guest.order("MULTIPATH_REINSTATE", MAP | {"transport_address": "hctl=0:0:0:0"})[0] == "SUCCEEDED"
 

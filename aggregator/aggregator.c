@@ -192,11 +192,14 @@ static int aggregator_apply(struct aggregator *aggregator, const struct settings
 {
 	struct store_retention retention = aggregator_retention(settings);
 	struct aggregator_swap *swap = calloc(1, sizeof(*swap));
+	struct errmsg err = { 0 };
 
 	if (!swap || live_settings_init(&swap->live, settings) < 0) {
 		free(swap);
 		return -ENOMEM;
 	}
+	if (aggregator->http && http_reload(aggregator->http, &settings->http, &err) < 0)
+		log_error("the tokens of http.writers stay as they were error=\"%s\"", err.text);
 	swap->aggregator = aggregator;
 	rpc_post(aggregator->rpc, aggregator_swap_live, swap);
 	writer_set_retention(aggregator->writer, &retention);

@@ -86,6 +86,17 @@ static int services_allow(const struct aggregator *aggregator, const struct serv
 	return RPC_PERMISSION_DENIED;
 }
 
+int services_check(const struct aggregator *aggregator, const char *method,
+		   const struct caller *caller, const char **ret_details)
+{
+	const struct service *service = services_find(method);
+
+	if (service)
+		return services_allow(aggregator, service, caller, ret_details);
+	*ret_details = "no such method";
+	return RPC_UNIMPLEMENTED;
+}
+
 /* Attempts to change something are kept with who tried. */
 static void services_audit(struct aggregator *aggregator, const struct rpc_call *call, int status,
 			   const char *details)

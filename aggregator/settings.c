@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "aggregator/http/address.h"
+#include "aggregator/http/writers.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define S	     UINT64_C(1000000000)
@@ -112,6 +113,25 @@ static const struct config_option store_options[] = {
 static const struct config_table store_table = { store_options, COUNT(store_options),
 						 sizeof(struct settings_store) };
 
+static const struct config_option writer_options[] = {
+	{ .name = "name",
+	  .type = CONFIG_STRING,
+	  .min = 1,
+	  .max = 128,
+	  .required = true,
+	  .offset = offsetof(struct http_writer, name),
+	  .help = "Operator whose role such requests have, and whom commands must name as "
+		  "issuer." },
+	{ .name = "token_file",
+	  .type = CONFIG_PATH,
+	  .required = true,
+	  .offset = offsetof(struct http_writer, token_file),
+	  .help = "File with the bearer token, 32 to 512 characters in one line; not readable by "
+		  "group or others." },
+};
+static const struct config_table writer_table = { writer_options, COUNT(writer_options),
+						  sizeof(struct http_writer) };
+
 static const struct config_option http_options[] = {
 	{ .name = "enabled",
 	  .type = CONFIG_BOOL,
@@ -151,6 +171,13 @@ static const struct config_option http_options[] = {
 	  .max = 3600 * S,
 	  .offset = offsetof(struct settings_http, heartbeat_ns),
 	  .help = "A comment goes to each live event stream this often." },
+	{ .name = "writers",
+	  .type = CONFIG_MAPS,
+	  .element = &writer_table,
+	  .max = 64,
+	  .offset = offsetof(struct settings_http, writers),
+	  .help = "Who may submit, cancel, control and read the audit over HTTP, by bearer token. "
+		  "Default: nobody. What authorises a command on a host is its signature." },
 };
 static const struct config_table http_table = { http_options, COUNT(http_options),
 						sizeof(struct settings_http) };
@@ -377,12 +404,22 @@ static int settings_check_roles(const struct settings *settings, struct errmsg *
 	return 0;
 }
 
+static int settings_check_writers(const struct settings *settings, struct errmsg *err)
+{
+	struct writers *writers = writers_new(&settings->http, err);
+
+	writers_free(writers);
+	return writers ? 0 : -EINVAL;
+}
+
 static int settings_check_http(const struct settings *settings, struct errmsg *err)
 {
 	struct address address;
 
 	if (!settings->http.enabled)
 		return 0;
+	if (settings_check_writers(settings, err) < 0)
+		return CONFIG_E_INVALID;
 	if (!address_parse(settings->http.listen, &address)) {
 		errmsg_set(err, "http.listen: \"%s\" is not IP:PORT", settings->http.listen);
 		return CONFIG_E_INVALID;

@@ -21,9 +21,15 @@ struct settings_store {
 	uint64_t max_reads, audit_retention_ns;
 };
 
+/* Who may write over HTTP. */
+struct http_writer {
+	char *name, *token_file;
+};
+
 struct settings_http {
 	bool enabled, allow_remote;
 	char *listen;
+	struct config_maps writers; /* struct http_writer */
 	uint64_t max_clients, max_streams, heartbeat_ns;
 };
 

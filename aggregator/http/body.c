@@ -8,6 +8,7 @@
 #include "aggregator/reader.h"
 #include "aggregator/view.h"
 #include "core/clock.h"
+#include "core/id.h"
 #include "proto/json.h"
 #include "proto/kind.h"
 
@@ -148,6 +149,116 @@ int body_commands(struct buf *out, struct store *store, const struct query *from
 		return r;
 	return rows.more ? buf_printf(out, "],\"next_after\":%" PRIu64 "}\n", rows.ordinal)
 			 : buf_printf(out, "]}\n");
+}
+
+int body_command(struct buf *out, struct store *store, const uint8_t id[16])
+{
+	struct store_command_query query = { .id = id, .limit = 1 };
+	struct body_rows rows = { .out = out, .max = 1 };
+	int r = arena_new(&rows.arena, 8 * BODY_ARENA_MAX);
+
+	if (r < 0)
+		return r;
+	r = store_commands(store, &query, body_command_row, &rows);
+	arena_free(rows.arena);
+	return r < 0 ? r : rows.error;
+}
+
+static bool body_campaign_row(void *data, const struct store_campaign *campaign)
+{
+	struct body_rows *rows = data;
+	Pathbell__V1__Campaign *message;
+
+	if (rows->n == rows->max) {
+		rows->more = true;
+		return false;
+	}
+	rows->ordinal = campaign->ordinal;
+	arena_reset(rows->arena);
+	message = view_campaign(rows->arena, campaign);
+	if (!message)
+		rows->error = -ENOMEM;
+	else if (body_separate(rows))
+		rows->error = body_message(rows->out, &message->base);
+	return rows->error == 0;
+}
+
+int body_campaign(struct buf *out, struct store *store, const uint8_t id[16])
+{
+	struct store_campaign_query query = { .id = id, .limit = 1 };
+	struct body_rows rows = { .out = out, .max = 1 };
+	int r = arena_new(&rows.arena, BODY_ARENA_MAX);
+
+	if (r < 0)
+		return r;
+	r = store_campaigns(store, &query, body_campaign_row, &rows);
+	arena_free(rows.arena);
+	return r < 0 ? r : rows.error;
+}
+
+int body_campaigns(struct buf *out, struct store *store, const struct query *from)
+{
+	struct store_campaign_query query = { .before_ordinal = from->after_id,
+					      .limit = from->limit + 1 };
+	struct body_rows rows = { .out = out, .max = from->limit };
+	int r = arena_new(&rows.arena, BODY_ARENA_MAX);
+
+	if (r < 0)
+		return r;
+	r = buf_printf(out, "{\"campaigns\":[");
+	if (r == 0)
+		r = store_campaigns(store, &query, body_campaign_row, &rows);
+	if (r == 0)
+		r = rows.error;
+	arena_free(rows.arena);
+	if (r < 0)
+		return r;
+	return rows.more ? buf_printf(out, "],\"next_after\":%" PRIu64 "}\n", rows.ordinal)
+			 : buf_printf(out, "]}\n");
+}
+
+static bool body_audit_row(void *data, const struct store_audit_record *record)
+{
+	struct body_rows *rows = data;
+	Pathbell__V1__AuditRecord *message;
+
+	arena_reset(rows->arena);
+	message = view_audit(rows->arena, record);
+	if (!message)
+		rows->error = -ENOMEM;
+	else if (body_separate(rows))
+		rows->error = body_message(rows->out, &message->base);
+	return rows->error == 0;
+}
+
+int body_audit(struct buf *out, struct store *store, const struct query *from)
+{
+	struct store_audit_query query = {
+		.after_seq = from->after_id,
+		.limit = from->limit,
+		.host_id = from->filter.n_hosts ? from->filter.host_ids[0] : NULL,
+		.deadline_ns = clock_monotonic_ns() + READER_QUERY_NS,
+	};
+	struct body_rows rows = { .out = out };
+	char hash[2 * sizeof(query.ret_head_hash) + 1];
+	int r = arena_new(&rows.arena, BODY_ARENA_MAX);
+
+	if (r < 0)
+		return r;
+	r = buf_printf(out, "{\"records\":[");
+	if (r == 0)
+		r = store_audits(store, &query, body_audit_row, &rows);
+	if (r == 0)
+		r = rows.error;
+	arena_free(rows.arena);
+	if (r == 0 && query.ret_more)
+		r = buf_printf(out, "],\"next_after\":%" PRIu64, query.ret_last_seq);
+	else if (r == 0)
+		r = buf_printf(out, "]");
+	id_hex(query.ret_head_hash, sizeof(query.ret_head_hash), hash);
+	return r < 0 ? r
+		     : buf_printf(out, ",\"head_seq\":%" PRIu64 ",\"head_hash\":\"%s\"}\n",
+				  query.ret_head_seq, hash);
 }
 
 int body_sse(struct buf *out, struct arena *arena, const struct store_event *event)

@@ -130,10 +130,13 @@ int http_new(struct aggregator *aggregator, struct http **ret_http, struct errms
 		return -ENOMEM;
 	http->aggregator = aggregator;
 	LIST_INIT(&http->streams);
-	r = address_parse(aggregator->settings.http.listen, &address)
+	http->writers = writers_new(&aggregator->settings.http, err);
+	r = !http->writers ? -EINVAL
+	    : address_parse(aggregator->settings.http.listen, &address)
 		    ? http_listen(http, &address, err)
 		    : -EINVAL;
 	if (r < 0) {
+		writers_free(http->writers);
 		free(http);
 		return r;
 	}
@@ -151,8 +154,20 @@ struct http *http_free(struct http *http)
 	ev_timer_stop(http->aggregator->loop, &http->timeout);
 	ev_timer_stop(http->aggregator->loop, &http->heartbeat);
 	MHD_stop_daemon(http->daemon);
+	writers_free(http->writers);
 	free(http);
 	return NULL;
+}
+
+int http_reload(struct http *http, const struct settings_http *settings, struct errmsg *err)
+{
+	struct writers *writers = writers_new(settings, err);
+
+	if (!writers)
+		return -EINVAL;
+	writers_free(http->writers);
+	http->writers = writers;
+	return 0;
 }
 
 unsigned http_port(const struct http *http)

@@ -8,7 +8,10 @@
 
 #include "aggregator/aggregator.h"
 #include "aggregator/http/query.h"
+#include "aggregator/http/writers.h"
+#include "aggregator/roles.h"
 #include "core/buf.h"
+#include "core/errmsg.h"
 #include "proto/arena.h"
 
 /* Inside of the HTTP side: http.c the daemon in the loop, request.c the routes, sse.c live streams.
@@ -23,6 +26,7 @@ struct http {
 	size_t n_streams;
 	atomic_bool is_told; /* a wake-up of the streams is on its way to the loop */
 	bool is_running;     /* inside MHD_run */
+	struct writers *writers;
 };
 
 /* Lets the daemon work; after a connection was resumed. Not from within its callbacks. */
@@ -45,6 +49,14 @@ struct request {
 	void *hosts; /* Pathbell__V1__Host *, from the arena */
 	size_t n_hosts;
 	bool more, has_head;
+	/* of a writing one */
+	struct buf upload;
+	const char *method; /* of the Fleet service */
+	const char *type;   /* of the answer; NULL: the route's */
+	struct caller caller;
+	ProtobufCMessage *message;
+	struct errmsg wrong;
+	bool is_too_large;
 };
 
 /* libmicrohttpd's callbacks. */
@@ -57,6 +69,16 @@ void request_on_completed(void *cls, struct MHD_Connection *connection, void **c
 /* {"error": text} with @status. */
 enum MHD_Result request_error(struct request *request, unsigned status, const char *text);
 void request_headers(struct MHD_Response *response, const char *type);
+
+/* http/post.c: requests that change something, and those that only writers may make. */
+void post_take(struct request *request, const char *data, size_t size);
+enum MHD_Result post_start(struct request *request);
+/* By the bearer token. False: the answer is sent, *ret_result is MHD's. */
+bool post_authorise(struct request *request, enum MHD_Result *ret_result);
+/* Waiting for the store or the gRPC thread is over. */
+void request_ready(void *data);
+void request_discard(void *data);
+void request_set_error(struct request *request, unsigned status, const char *text);
 
 struct sse {
 	struct reader_job job; /* first */

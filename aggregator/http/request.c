@@ -13,8 +13,10 @@
 #include "aggregator/hosts.h"
 #include "aggregator/http/body.h"
 #include "aggregator/http/internal.h"
+#include "aggregator/services.h"
 #include "aggregator/view.h"
 #include "core/clock.h"
+#include "core/id.h"
 #include "core/log.h"
 
 #define REQUEST_BODY_MAX  (64u << 20)
@@ -23,6 +25,7 @@
 struct request_route {
 	const char *path;
 	bool is_prefix;
+	bool for_writers; /* needs a token of http.writers */
 	const char *type;
 	/* At once, on the loop; fills body and status. Or NULL: */
 	void (*answer)(struct request *request);
@@ -56,13 +59,16 @@ static enum MHD_Result request_send(struct request *request, const char *type)
 		return MHD_NO;
 	request_headers(response, type);
 	if (request->status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST");
+	if (request->status == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+					"Bearer realm=\"pathbell\"");
 	result = MHD_queue_response(request->connection, request->status, response);
 	MHD_destroy_response(response);
 	return result;
 }
 
-static void request_set_error(struct request *request, unsigned status, const char *text)
+void request_set_error(struct request *request, unsigned status, const char *text)
 {
 	struct json_object *json = json_object_new_object();
 
@@ -92,7 +98,14 @@ static void answer_index(struct request *request)
 		   "/metrics\n/healthz\n/readyz\n/api/v1/hosts\n/api/v1/hosts/ID\n"
 		   "/api/v1/events?host=&kind=&severity=&subject=&since=&until=&limit=&"
 		   "after=&order=\n"
-		   "/api/v1/events/stream (server-sent events)\n/api/v1/commands\n");
+		   "/api/v1/events/stream (server-sent events)\n"
+		   "/api/v1/commands?host=&limit=&after=\n/api/v1/commands/ID\n"
+		   "/api/v1/campaigns?limit=&after=\n/api/v1/campaigns/ID\n"
+		   "/api/v1/audit?host=&limit=&after= (bearer token)\n\n"
+		   "POST, with a bearer token and JSON:\n"
+		   "/api/v1/commands {envelope}\n/api/v1/commands/ID/cancel {reason}\n"
+		   "/api/v1/campaigns {envelopes}\n/api/v1/campaigns/ID/control {action, reason}\n"
+		   "/api/v1/campaigns/plan {host_globs, target, array, degraded_only, verb}\n");
 }
 
 static void answer_metrics(struct request *request)
@@ -129,6 +142,52 @@ static int read_events(struct request *request, struct store *store)
 static int read_commands(struct request *request, struct store *store)
 {
 	return body_commands(&request->body, store, &request->query);
+}
+
+static int read_campaigns(struct request *request, struct store *store)
+{
+	return body_campaigns(&request->body, store, &request->query);
+}
+
+static int read_audit(struct request *request, struct store *store)
+{
+	return body_audit(&request->body, store, &request->query);
+}
+
+/* On the gRPC thread, where the roles are. */
+static void finish_audit(struct request *request)
+{
+	const char *details = NULL;
+
+	if (services_check(request->http->aggregator, "/pathbell.v1.Fleet/QueryAudit",
+			   &request->caller, &details) != RPC_OK)
+		request_set_error(request, MHD_HTTP_FORBIDDEN, details);
+}
+
+/* One by its id; nothing in the body: there is none. */
+static int read_one(struct request *request, int r)
+{
+	if (r == 0 && request->body.size == 0)
+		request_set_error(request, MHD_HTTP_NOT_FOUND, "no such id");
+	return r;
+}
+
+static int read_command(struct request *request, struct store *store)
+{
+	uint8_t id[ID_SIZE];
+
+	if (!id_parse(request->argument, id))
+		return read_one(request, 0);
+	return read_one(request, body_command(&request->body, store, id));
+}
+
+static int read_campaign(struct request *request, struct store *store)
+{
+	uint8_t id[ID_SIZE];
+
+	if (!id_parse(request->argument, id))
+		return read_one(request, 0);
+	return read_one(request, body_campaign(&request->body, store, id));
 }
 
 static bool read_host_row(void *data, const struct store_host *host)
@@ -205,21 +264,25 @@ static void finish_hosts(struct request *request)
 }
 
 static const struct request_route request_routes[] = {
-	{ "/", false, "text/plain; charset=utf-8", answer_index, NULL, NULL },
-	{ "/metrics", false, "text/plain; version=0.0.4; charset=utf-8", answer_metrics, NULL,
-	  NULL },
-	{ "/healthz", false, "text/plain; charset=utf-8", answer_healthz, NULL, NULL },
-	{ "/readyz", false, "text/plain; charset=utf-8", answer_readyz, NULL, NULL },
-	{ "/api/v1/hosts", false, "application/json", NULL, read_hosts, finish_hosts },
-	{ "/api/v1/hosts/", true, "application/json", NULL, read_hosts, finish_hosts },
-	{ "/api/v1/events", false, "application/json", NULL, read_events, NULL },
-	{ "/api/v1/events/stream", false, "text/event-stream", NULL, read_events, NULL },
-	{ "/api/v1/commands", false, "application/json", NULL, read_commands, NULL },
+	{ "/", false, false, "text/plain; charset=utf-8", answer_index, NULL, NULL },
+	{ "/metrics", false, false, "text/plain; version=0.0.4; charset=utf-8", answer_metrics,
+	  NULL, NULL },
+	{ "/healthz", false, false, "text/plain; charset=utf-8", answer_healthz, NULL, NULL },
+	{ "/readyz", false, false, "text/plain; charset=utf-8", answer_readyz, NULL, NULL },
+	{ "/api/v1/hosts", false, false, "application/json", NULL, read_hosts, finish_hosts },
+	{ "/api/v1/hosts/", true, false, "application/json", NULL, read_hosts, finish_hosts },
+	{ "/api/v1/events", false, false, "application/json", NULL, read_events, NULL },
+	{ "/api/v1/events/stream", false, false, "text/event-stream", NULL, read_events, NULL },
+	{ "/api/v1/commands", false, false, "application/json", NULL, read_commands, NULL },
+	{ "/api/v1/commands/", true, false, "application/json", NULL, read_command, NULL },
+	{ "/api/v1/campaigns", false, false, "application/json", NULL, read_campaigns, NULL },
+	{ "/api/v1/campaigns/", true, false, "application/json", NULL, read_campaign, NULL },
+	{ "/api/v1/audit", false, true, "application/json", NULL, read_audit, finish_audit },
 };
 
 /* ---- waiting for the store ---- */
 
-static void request_ready(void *data)
+void request_ready(void *data)
 {
 	struct request *request = data;
 
@@ -234,7 +297,7 @@ static void request_ready(void *data)
 }
 
 /* The loop is gone: what is left is closed by the daemon's end. */
-static void request_discard(void *data)
+void request_discard(void *data)
 {
 	struct request *request = data;
 
@@ -308,6 +371,9 @@ void request_on_completed(void *cls, struct MHD_Connection *connection, void **c
 	*con_cls = NULL;
 	arena_free(request->arena);
 	buf_deinit(&request->body);
+	buf_deinit(&request->upload);
+	if (request->message)
+		protobuf_c_message_free_unpacked(request->message, NULL);
 	free(request->uri);
 	free(request);
 }
@@ -338,10 +404,18 @@ static bool request_is_stream(struct request *request)
 	       (accept && strstr(accept, "text/event-stream"));
 }
 
+/* The audit says what operators do: as over gRPC, only operators may read it. */
+static bool request_may(struct request *request, enum MHD_Result *ret_result)
+{
+	request->method = "QueryAudit";
+	return post_authorise(request, ret_result);
+}
+
 static enum MHD_Result request_start(struct request *request)
 {
 	struct errmsg err = { 0 };
 	char *text = strchr(request->uri, '?');
+	enum MHD_Result result;
 
 	counter_add(&request->http->aggregator->metrics.http_requests, 1);
 	if (text)
@@ -353,6 +427,8 @@ static enum MHD_Result request_start(struct request *request)
 		request->route->answer(request);
 		return request_send(request, request->route->type);
 	}
+	if (request->route->for_writers && !request_may(request, &result))
+		return result;
 	if (query_parse(text, clock_realtime_ns(), &request->query, &err) < 0)
 		return request_error(request, MHD_HTTP_BAD_REQUEST, err.text);
 	if (request->query.after && !request->query.after_is_number &&
@@ -380,13 +456,19 @@ enum MHD_Result request_on_access(void *cls, struct MHD_Connection *connection, 
 		return MHD_YES;
 	}
 	if (*upload_data_size != 0) {
-		*upload_data_size = 0; /* nothing here takes a body */
+		if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) /* nothing else takes a body */
+			post_take(request, upload_data, *upload_data_size);
+		*upload_data_size = 0;
 		return MHD_YES;
 	}
 	if (request->state == REQUEST_READY)
 		return request_send(request, request->status >= 400 ? "application/json"
+					     : request->type	    ? request->type
 								    : request->route->type);
+	if (strcmp(method, MHD_HTTP_METHOD_POST) == 0)
+		return post_start(request);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return request_error(request, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD");
+		return request_error(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+				     "only GET, HEAD and POST");
 	return request_start(request);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_store [ROWS [DIR]]: rows/s and CPU of store_write at several group sizes, on the disk of
- * DIR. */
+/* bench_store [ROWS [DIR [path]]]: rows/s and CPU of store_write at several group sizes, on the
+ * disk of DIR; of block errors, or of path failures, which also change what is known of the host's
+ * maps.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +16,16 @@
 
 #define BATCH 250 /* rows of one batch: some 64 KiB */
 
+static unsigned long bench_paths; /* 0: block errors */
+
 static void bench_event(struct buf *out, uint64_t seq)
 {
 	Pathbell__V1__Event event = PATHBELL__V1__EVENT__INIT;
 	Pathbell__V1__Subject subject = PATHBELL__V1__SUBJECT__INIT;
 	Pathbell__V1__Source source = PATHBELL__V1__SOURCE__INIT;
 	Pathbell__V1__BlockError error = PATHBELL__V1__BLOCK_ERROR__INIT;
+	Pathbell__V1__MultipathEvent map = PATHBELL__V1__MULTIPATH_EVENT__INIT;
+	char uuid[64];
 	uint8_t bytes[1024], head[16], boot[16] = "boot";
 	size_t size;
 
@@ -42,6 +48,17 @@ static void bench_event(struct buf *out, uint64_t seq)
 	error.sector = seq;
 	event.payload_case = PATHBELL__V1__EVENT__PAYLOAD_BLOCK_ERROR;
 	event.block_error = &error;
+	if (bench_paths) {
+		snprintf(uuid, sizeof(uuid), "mpath-3600508b1001c5e3a%016llx",
+			 (unsigned long long)(bench_paths++ % 16));
+		map.map_uuid = uuid;
+		map.map_name = (char *)"mpatha";
+		map.valid_paths = 3;
+		map.total_paths = 4;
+		event.kind = 200;
+		event.payload_case = PATHBELL__V1__EVENT__PAYLOAD_MULTIPATH;
+		event.multipath = &map;
+	}
 	size = pathbell__v1__event__pack(&event, bytes);
 	buf_append(out, head, (size_t)(codec_put_frame(head, size) - head));
 	buf_append(out, bytes, size);
@@ -139,6 +156,7 @@ int main(int argc, char **argv)
 	char dir[256], path[300], file[320];
 	int status;
 
+	bench_paths = argc > 3 && strcmp(argv[3], "path") == 0;
 	snprintf(dir, sizeof(dir), "%s/pathbell-bench.XXXXXX", argc > 2 ? argv[2] : "/tmp");
 	if (!mkdtemp(dir)) {
 		perror(dir);

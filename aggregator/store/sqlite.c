@@ -238,6 +238,9 @@ static void sqlite_close(struct store *store)
 	for (size_t i = 0; i < SQLITE_N_SQL; i++)
 		sqlite3_finalize(sqlite->statements[i]);
 	sqlite_epochs_forget(sqlite);
+	sqlite_objects_forget(sqlite);
+	map_deinit(&sqlite->maps);
+	free(sqlite->map_pool);
 	arena_free(sqlite->arena);
 	sqlite3_close(sqlite->db);
 	fd_close(sqlite->lock_fd);
@@ -355,6 +358,8 @@ static int sqlite_group(struct sqlite *sqlite, struct store_write *const *writes
 	for (size_t i = 0; r == 0 && i < n_writes; i++)
 		r = sqlite_one(sqlite, writes[i]);
 	if (r == 0)
+		r = sqlite_objects_save(sqlite);
+	if (r == 0)
 		r = sqlite_epochs_save(sqlite);
 	if (r == 0)
 		r = sqlite_exec(sqlite, SQL_COMMIT);
@@ -372,6 +377,7 @@ static int sqlite_write(struct store *store, struct store_write *const *writes, 
 	if (!sqlite3_get_autocommit(sqlite->db))
 		sqlite_exec(sqlite, SQL_ROLLBACK);
 	sqlite_epochs_forget(sqlite);
+	sqlite_objects_forget(sqlite);
 	sqlite->next_event_id = 0;
 	sqlite->audit_is_known = false;
 	for (size_t i = 0; i < n_writes; i++)

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "aggregator/store/map.h"
+#include "aggregator/store/rows.h"
 #include "aggregator/store/sqlite_schema.h"
 #include "aggregator/store/store.h"
 #include "aggregator/store/target.h"
@@ -41,6 +42,8 @@ struct sqlite {
 	uint8_t audit_hash[32];
 	bool audit_is_known;
 	struct arena *arena; /* of one event that changes an object */
+	struct map maps;     /* events of maps in this group that wait for its end */
+	struct sqlite_map *map_pool;
 };
 
 static inline struct sqlite *sqlite_of(struct store *store)
@@ -97,9 +100,12 @@ int sqlite_audits(struct store *store, struct store_audit_query *query,
 		  bool (*row)(void *data, const struct store_audit_record *record), void *data);
 
 /* sqlite_object.c */
-/* An event that may change what is known of the host's objects. */
-int sqlite_object_event(struct sqlite *sqlite, int64_t host, uint64_t now_ns, const uint8_t *event,
-			size_t size);
+/* An event that may change what is known of the host's objects. Of a map's events in one group only
+ * the last is looked at, when the group ends: a storm of paths tells the same few maps. */
+int sqlite_object_event(struct sqlite *sqlite, int64_t host, uint64_t now_ns,
+			const struct row *row);
+int sqlite_objects_save(struct sqlite *sqlite);
+void sqlite_objects_forget(struct sqlite *sqlite);
 int sqlite_objects(struct store *store,
 		   bool (*row)(void *data, const char *host_id, const char *hostname,
 			       const struct store_object *object),

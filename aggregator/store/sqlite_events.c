@@ -103,8 +103,7 @@ static int sqlite_row(struct sqlite *sqlite, struct store_write *write, struct s
 	batch->ret_stored++;
 	batch->ret_faults += sqlite_is_fault(write, &row->head);
 	if (object_is_told_by(row->head.kind))
-		return sqlite_object_event(sqlite, epoch->host, write->now_unix_ns, row->event,
-					   row->event_size);
+		return sqlite_object_event(sqlite, epoch->host, write->now_unix_ns, row);
 	if (!row->head.command_state)
 		return 0;
 	return sqlite_command_event(sqlite, write, row->head.command_state,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "aggregator/store/object.h"
@@ -85,7 +86,7 @@ static int object_set(struct sqlite *sqlite, int64_t host, const struct store_ob
 	return r < 0 ? r : object_trim(sqlite, host);
 }
 
-int sqlite_object_event(struct sqlite *sqlite, int64_t host, uint64_t now_ns, const uint8_t *event,
+static int object_event(struct sqlite *sqlite, int64_t host, uint64_t now_ns, const uint8_t *event,
 			size_t size)
 {
 	char key[OBJECT_KEY_SIZE];
@@ -109,6 +110,83 @@ int sqlite_object_event(struct sqlite *sqlite, int64_t host, uint64_t now_ns, co
 	default:
 		return 0;
 	}
+}
+
+/* ---- the last event of each map in a group ---- */
+
+#define OBJECT_MAX_MAPS 256 /* then the group's first part is looked at early */
+
+struct sqlite_map {
+	struct map_node node; /* first; by key */
+	struct {
+		int64_t host;
+		char id[248];
+	} key;
+	const uint8_t *event; /* in the batch, which outlives the group */
+	size_t size;
+	uint64_t now_ns;
+};
+
+void sqlite_objects_forget(struct sqlite *sqlite)
+{
+	size_t n = sqlite->maps.n_nodes;
+
+	for (size_t i = 0; i < n; i++)
+		map_remove(&sqlite->maps, &sqlite->map_pool[i].node);
+}
+
+int sqlite_objects_save(struct sqlite *sqlite)
+{
+	size_t n = sqlite->maps.n_nodes;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct sqlite_map *map = &sqlite->map_pool[i];
+
+		r = object_event(sqlite, map->key.host, map->now_ns, map->event, map->size);
+	}
+	sqlite_objects_forget(sqlite);
+	return r;
+}
+
+/* The entry of the event's map, new or not; NULL: no memory or no room. */
+static struct sqlite_map *object_map(struct sqlite *sqlite, int64_t host, const struct row *row)
+{
+	struct sqlite_map *map, *next;
+
+	if (!sqlite->map_pool)
+		sqlite->map_pool = calloc(OBJECT_MAX_MAPS, sizeof(*sqlite->map_pool));
+	if (!sqlite->map_pool || sqlite->maps.n_nodes == OBJECT_MAX_MAPS)
+		return NULL;
+	next = &sqlite->map_pool[sqlite->maps.n_nodes];
+	memset(&next->key, 0, sizeof(next->key));
+	next->key.host = host;
+	memcpy(next->key.id, row->head.subject_id, row->head.subject_id_len);
+	map = (struct sqlite_map *)map_find(&sqlite->maps, &next->key, sizeof(next->key));
+	if (map)
+		return map;
+	return map_add(&sqlite->maps, &next->node, &next->key, sizeof(next->key)) == 0 ? next
+										       : NULL;
+}
+
+int sqlite_object_event(struct sqlite *sqlite, int64_t host, uint64_t now_ns, const struct row *row)
+{
+	struct sqlite_map *map = NULL;
+	int r;
+
+	/* Kinds 200 to 217 have the map as subject, named by its UUID or its number. */
+	if (row->head.kind < 200 || row->head.kind >= 300 || row->head.subject_id_len == 0 ||
+	    row->head.subject_id_len >= sizeof(map->key.id))
+		return object_event(sqlite, host, now_ns, row->event, row->event_size);
+	map = object_map(sqlite, host, row);
+	if (!map) {
+		r = sqlite_objects_save(sqlite);
+		return r < 0 ? r : object_event(sqlite, host, now_ns, row->event, row->event_size);
+	}
+	map->event = row->event;
+	map->size = row->event_size;
+	map->now_ns = now_ns;
+	return 0;
 }
 
 /* ---- reading ---- */

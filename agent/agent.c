@@ -74,6 +74,7 @@ static void agent_on_lost(void *data, uint64_t count, uint32_t gone_reason)
 	struct agent *agent = data;
 
 	agent->lost += count;
+	pipeline_on_lost(agent->pipeline);
 	log_limited(&limit, LOG_LEVEL_WARNING, "events became tombstones count=%llu reason=%u",
 		    (unsigned long long)count, gone_reason);
 	if (gone_reason == PATHBELL__V1__GONE_REASON__GONE_REASON_CORRUPT_RECORD)

@@ -38,6 +38,7 @@ struct pipeline_ticket {
 	const struct collector_ops *ops;
 	uint64_t ticket, seq;
 	uint8_t epoch[16];
+	bool gone; /* a tombstone */
 };
 
 struct pipeline_own {
@@ -56,7 +57,6 @@ struct pipeline {
 	struct pipeline_ticket *tickets;
 	size_t first_ticket, n_tickets;
 	uint64_t next_ticket;
-	uint64_t tombstoned; /* at the last settlement */
 	struct pipeline_own own[PIPELINE_MAX_OWN];
 	size_t n_own;
 	uint64_t gap_count, gap_next_ns;
@@ -253,24 +253,31 @@ static void pipeline_keep_ticket(struct pipeline *pipeline, const struct collect
 	spool_stats(pipeline->spool, &stats);
 	ticket = &pipeline->tickets[(pipeline->first_ticket + pipeline->n_tickets) %
 				    PIPELINE_MAX_TICKETS];
-	*ticket = (struct pipeline_ticket){ ops, pipeline->next_ticket, seq, { 0 } };
+	*ticket =
+		(struct pipeline_ticket){ .ops = ops, .ticket = pipeline->next_ticket, .seq = seq };
 	memcpy(ticket->epoch, stats.epoch, sizeof(ticket->epoch));
 	pipeline->n_tickets++;
+}
+
+void pipeline_on_lost(struct pipeline *pipeline)
+{
+	for (size_t i = 0; pipeline->spool && i < pipeline->n_tickets; i++) {
+		struct pipeline_ticket *ticket =
+			&pipeline->tickets[(pipeline->first_ticket + i) % PIPELINE_MAX_TICKETS];
+
+		ticket->gone =
+			ticket->gone || spool_is_gone(pipeline->spool, ticket->epoch, ticket->seq);
+	}
 }
 
 void pipeline_on_acked(struct pipeline *pipeline, const uint8_t epoch[16], uint64_t seq)
 {
 	struct spool_stats stats;
-	bool delivered;
 
 	latency_acked(&pipeline->latency, epoch, seq, clock_monotonic_ns());
 	if (!pipeline->n_tickets || !pipeline->spool)
 		return;
 	spool_stats(pipeline->spool, &stats);
-	/* A tombstone since the last time may stand for any of these: then "not delivered", so that
-	 * the collector may submit again. Twice is better than never. */
-	delivered = stats.tombstoned == pipeline->tombstoned;
-	pipeline->tombstoned = stats.tombstoned;
 	while (pipeline->n_tickets) {
 		struct pipeline_ticket ticket = pipeline->tickets[pipeline->first_ticket];
 
@@ -282,7 +289,7 @@ void pipeline_on_acked(struct pipeline *pipeline, const uint8_t epoch[16], uint6
 		pipeline->first_ticket = (pipeline->first_ticket + 1) % PIPELINE_MAX_TICKETS;
 		pipeline->n_tickets--;
 		pipeline->options.delivered(pipeline->options.data, ticket.ops, ticket.ticket,
-					    delivered);
+					    !ticket.gone);
 	}
 }
 

@@ -52,6 +52,9 @@ struct announcer pipeline_announcer(struct pipeline *pipeline);
 
 /* The spool has room: own events that wait go first. True: collectors may go on. */
 bool pipeline_on_room(struct pipeline *pipeline);
+/* Records became tombstones: which of them a collector waits for is found out while the spool
+ * knows. */
+void pipeline_on_lost(struct pipeline *pipeline);
 void pipeline_on_acked(struct pipeline *pipeline, const uint8_t epoch[16], uint64_t seq);
 
 const struct latency *pipeline_latency(const struct pipeline *pipeline);

@@ -17,6 +17,13 @@ static struct epoch *cursor_epoch(const struct spool *spool, const uint8_t id[16
 	return NULL;
 }
 
+bool spool_is_gone(const struct spool *spool, const uint8_t id[16], uint64_t seq)
+{
+	const struct epoch *epoch = cursor_epoch(spool, id);
+
+	return epoch == NULL || seqmap_get(&epoch->map, SEQMAP_GONE, seq);
+}
+
 int spool_cursor_open(struct spool *spool, const char *name, struct spool_cursor **ret_cursor)
 {
 	struct spool_cursor *cursor = NULL;

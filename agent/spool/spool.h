@@ -140,6 +140,10 @@ struct spool_cursor_stats {
 };
 void spool_cursor_stats(const struct spool_cursor *cursor, struct spool_cursor_stats *ret_stats);
 
+/* @seq of @epoch ended as a tombstone. Exact until it is told as acked (callbacks.acked); true for
+ * an epoch that is not known any more. */
+bool spool_is_gone(const struct spool *spool, const uint8_t epoch[16], uint64_t seq);
+
 struct spool_stats {
 	uint64_t captured, acked, unacked, tombstoned; /* acked: by every cursor */
 	uint64_t tombstoned_by_reason[16];	       /* index: GoneReason */

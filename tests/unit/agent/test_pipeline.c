@@ -27,9 +27,6 @@ static void on_readable(void *data)
 static void on_degraded(void *data, bool degraded, const char *reason)
 {
 }
-static void on_lost(void *data, uint64_t count, uint32_t reason)
-{
-}
 static void on_synced(void *data)
 {
 	((struct bench *)data)->synced++;
@@ -40,6 +37,11 @@ static void on_room(void *data)
 	struct bench *bench = data;
 
 	bench->rooms += pipeline_on_room(bench->pipeline);
+}
+
+static void on_lost(void *data, uint64_t count, uint32_t reason)
+{
+	pipeline_on_lost(((struct bench *)data)->pipeline);
 }
 
 static void on_acked(void *data, const uint8_t epoch[16], uint64_t seq)
@@ -126,14 +128,16 @@ static bool take(void *data)
 		/* one framed event: tag, length, then its bytes */
 		size_t head = 2;
 
+		taken->seq = chunk.last_seq ? chunk.last_seq : chunk.first_seq;
+		memcpy(taken->epoch, chunk.epoch, 16);
+		if (!chunk.count)
+			continue; /* a tombstone */
 		while (head < 6 && codec_framed_size(chunk.size - head) != chunk.size)
 			head++;
 		if (taken->last)
 			protobuf_c_message_free_unpacked(&taken->last->base, NULL);
 		taken->last = codec_unpack(&pathbell__v1__event__descriptor, &scan_limits_event,
 					   NULL, chunk.data + head, chunk.size - head, NULL);
-		memcpy(taken->epoch, chunk.epoch, 16);
-		taken->seq = chunk.last_seq ? chunk.last_seq : chunk.first_seq;
 		taken->n += chunk.count;
 	}
 	return taken->n >= taken->wanted;
@@ -256,6 +260,45 @@ static void delivery_comes_back(void **state)
 	protobuf_c_message_free_unpacked(&taken.last->base, NULL);
 }
 
+static bool twenty_told(void *data)
+{
+	struct bench *bench = data;
+
+	return bench->delivered + bench->undelivered == 20;
+}
+
+/* The bulk lane loses its oldest, the important one nothing: each event is told by its own fate. */
+static void only_what_became_a_tombstone_is_undelivered(void **state)
+{
+	static uint8_t raw[4000];
+	struct bench *bench = *state;
+	Pathbell__V1__Event bulk = make(PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_BLOCK_ERROR);
+	Pathbell__V1__Event important =
+		make(PATHBELL__V1__EVENT_KIND__EVENT_KIND_STORAGE_PATH_FAILED);
+	struct taken taken = { .bench = bench };
+	struct spool_stats stats = { 0 };
+	bool full = false;
+
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_not_equal(pipeline_publish(bench->pipeline, &asking,
+						      i % 2 ? &bulk : &important, 0, &full),
+				     0);
+	bulk.raw = (ProtobufCBinaryData){ sizeof(raw), raw };
+	while (stats.tombstoned == 0) {
+		full = false;
+		pipeline_publish(bench->pipeline, &plain, &bulk, 0, &full);
+		ev_run(ev_default_loop(0), full ? EVRUN_ONCE : EVRUN_NOWAIT);
+		spool_stats(bench->spool, &stats);
+	}
+	taken.wanted = (unsigned)(stats.tail_seq - stats.tombstoned);
+	assert_true(support_run(take, &taken));
+	assert_int_equal(spool_cursor_ack(bench->cursor, taken.epoch, taken.seq), 0);
+	assert_true(support_run(twenty_told, bench));
+	assert_int_equal(bench->delivered, 10);
+	assert_int_equal(bench->undelivered, 10);
+	protobuf_c_message_free_unpacked(&taken.last->base, NULL);
+}
+
 /* Nobody takes anything: capture goes on when the tickets are used up. */
 static void capture_does_not_wait_for_delivery(void **state)
 {
@@ -292,6 +335,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(full_is_told_and_resumed, setup, teardown),
 		cmocka_unit_test_setup_teardown(delivery_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_what_became_a_tombstone_is_undelivered, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(capture_does_not_wait_for_delivery, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(no_spool_is_full, setup, teardown),

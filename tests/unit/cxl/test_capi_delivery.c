@@ -44,16 +44,17 @@ static void on_readable(void *data)
 static void on_degraded(void *data, bool degraded, const char *reason)
 {
 }
-static void on_lost(void *data, uint64_t count, uint32_t reason)
-{
-}
-
 static void on_room(void *data)
 {
 	struct bench *bench = data;
 
 	if (pipeline_on_room(bench->pipeline))
 		guard_resume(bench->guard);
+}
+
+static void on_lost(void *data, uint64_t count, uint32_t reason)
+{
+	pipeline_on_lost(((struct bench *)data)->pipeline);
 }
 
 static void on_acked(void *data, const uint8_t epoch[16], uint64_t seq)

@@ -34,6 +34,7 @@
 #define AGENT_NEVER	   1e10
 #define AGENT_STOP_NS	   CLOCK_NS_PER_S	   /* for the forwarder to finish */
 #define AGENT_SPOOL_END_NS (700 * CLOCK_NS_PER_MS) /* then for the spool */
+#define AGENT_FAULTS_NS	   (300 * CLOCK_NS_PER_MS) /* then for the open faults */
 
 #define KIND(name)     PATHBELL__V1__EVENT_KIND__EVENT_KIND_##name
 #define SEVERITY(name) PATHBELL__V1__SEVERITY__SEVERITY_##name
@@ -98,6 +99,14 @@ static void agent_on_delivered(void *data, const struct collector_ops *ops, uint
 
 	if (index >= 0 && agent->collectors[index].guard)
 		guard_delivered(agent->collectors[index].guard, ticket, delivered);
+}
+
+static void agent_on_faults_changed(void *data)
+{
+	struct agent *agent = data;
+
+	if (agent->faults_file)
+		faults_file_poke(agent->faults_file);
 }
 
 /* The forwarder's and the commands' callbacks */
@@ -213,7 +222,7 @@ static void agent_start_collector(struct agent *agent, size_t index)
 		.topology = agent->topology,
 		.tracefs_path = agent->settings->tracefs,
 		.resume_cursor = spool_source_cursor(agent->spool, (uint16_t)(index + 1)),
-		.sink = { agent->pipeline, pipeline_publish },
+		.sink = { agent->pipeline, pipeline_publish, pipeline_opened, pipeline_settled },
 	};
 
 	if (guard_new(&collector->guard, &options)) {
@@ -238,7 +247,9 @@ void agent_sync_collectors(struct agent *agent)
 				guard_set_ending(collector->guard);
 			agent_stop_collector(agent, i);
 		}
-		if (!collector->guard && settings_collector_enabled(agent->settings, i))
+		if (!settings_collector_enabled(agent->settings, i))
+			(void)pipeline_end_faults(agent->pipeline, registry[i]);
+		else if (!collector->guard)
 			agent_start_collector(agent, i);
 	}
 }
@@ -305,14 +316,21 @@ static int agent_open_pipeline(struct agent *agent, struct errmsg *err)
 		.settings = agent->settings,
 		.data = agent,
 		.delivered = agent_on_delivered,
+		.faults_changed = agent_on_faults_changed,
 	};
+	int r;
 
 	if (topology_new(&agent->topology, &topology) || pipeline_new(&agent->pipeline, &options)) {
 		errmsg_set(err, "out of memory");
 		return -ENOMEM;
 	}
 	agent->announcer = pipeline_announcer(agent->pipeline);
-	return 0;
+	r = faults_file_open(&agent->faults_file, agent->loop, agent->settings->state_dir,
+			     pipeline_faults(agent->pipeline));
+	if (r)
+		errmsg_set(err, "cannot read %s/faults: %s", agent->settings->state_dir,
+			   log_errno(r));
+	return r;
 }
 
 void agent_find_verifier(struct agent *agent)
@@ -487,6 +505,8 @@ void agent_close(struct agent *agent)
 	if (agent->spool)
 		agent->spool = spool_close(agent->spool, clock_monotonic_ns() + AGENT_SPOOL_END_NS);
 	agent->commands = commands_close(agent->commands);
+	/* Behind the spool: what it says has been told is told. */
+	agent->faults_file = faults_file_close(agent->faults_file, AGENT_FAULTS_NS);
 	agent->pipeline = pipeline_free(agent->pipeline);
 	agent->topology = topology_free(agent->topology);
 	agent_close_watchers(agent);

@@ -9,6 +9,7 @@
 #include "agent/announce.h"
 #include "agent/commands/commands.h"
 #include "agent/control.h"
+#include "agent/faults_file.h"
 #include "agent/forwarder.h"
 #include "agent/pipeline.h"
 #include "agent/registry.h"
@@ -37,6 +38,7 @@ struct agent {
 
 	struct topology *topology;
 	struct pipeline *pipeline;
+	struct faults_file *faults_file;
 	struct announcer announcer;
 	struct spool *spool;
 	struct action_host host;

@@ -61,6 +61,7 @@ struct pipeline {
 	size_t n_own;
 	uint64_t gap_count, gap_next_ns;
 	struct latency latency;
+	struct faults faults;
 	uint8_t buffer[CODEC_EVENT_MAX];
 };
 
@@ -84,6 +85,7 @@ struct pipeline *pipeline_free(struct pipeline *pipeline)
 	for (size_t i = 0; i < pipeline->n_own; i++)
 		free(pipeline->own[i].data);
 	free(pipeline->tickets);
+	faults_deinit(&pipeline->faults);
 	free(pipeline);
 	return NULL;
 }
@@ -301,10 +303,21 @@ static void pipeline_watch_latency(struct pipeline *pipeline, uint64_t seq)
 	latency_begin(&pipeline->latency, stats.epoch, seq, clock_monotonic_ns());
 }
 
-uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell__V1__Event *event,
-			  uint64_t cursor, bool *ret_full)
+/* Faults. */
+
+static void pipeline_note_fault(struct pipeline *pipeline, const Pathbell__V1__Event *event,
+				bool kept)
 {
-	struct pipeline *pipeline = data;
+	uint64_t version = pipeline->faults.version;
+
+	faults_note(&pipeline->faults, event, kept);
+	if (pipeline->faults.version != version && pipeline->options.faults_changed)
+		pipeline->options.faults_changed(pipeline->options.data);
+}
+
+static uint64_t pipeline_give(struct pipeline *pipeline, const struct collector_ops *ops,
+			      Pathbell__V1__Event *event, uint64_t cursor, bool *ret_full)
+{
 	struct spool_append append = { .cursor = cursor };
 	uint8_t *encoded;
 	uint64_t seq;
@@ -318,6 +331,7 @@ uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell_
 	if (!filter_keeps(&pipeline->filter, ops->name, event)) {
 		counter_add(&pipeline->counters.captured, 1);
 		counter_add(&pipeline->counters.filtered, 1);
+		pipeline_note_fault(pipeline, event, false);
 		return 0;
 	}
 	append.now_ns = clock_realtime_ns();
@@ -339,6 +353,7 @@ uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell_
 	}
 	counter_add(&pipeline->counters.captured, 1);
 	counter_add(&pipeline->counters.appended, 1);
+	pipeline_note_fault(pipeline, event, true);
 	if (latency_is_idle(&pipeline->latency))
 		pipeline_watch_latency(pipeline, seq);
 	if (ops->delivered && pipeline_has_ticket_room(pipeline))
@@ -346,6 +361,66 @@ uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell_
 	else if (ops->delivered)
 		counter_add(&pipeline->counters.untold, 1);
 	return pipeline->next_ticket++;
+}
+
+uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell__V1__Event *event,
+			  uint64_t cursor, bool *ret_full)
+{
+	struct pipeline *pipeline = data;
+	Pathbell__V1__FaultPhase phase = event->fault_phase;
+	char *fault_id = event->fault_id;
+	uint64_t ticket;
+
+	faults_amend(&pipeline->faults, event);
+	ticket = pipeline_give(pipeline, ops, event, cursor, ret_full);
+	/* The struct is the collector's, and may come again. */
+	event->fault_phase = phase;
+	event->fault_id = fault_id;
+	return ticket;
+}
+
+void pipeline_opened(void *data, const struct collector_ops *ops)
+{
+	struct pipeline *pipeline = data;
+
+	faults_doubt(&pipeline->faults, ops->name, false);
+}
+
+static bool pipeline_clear(struct pipeline *pipeline, const struct collector_ops *ops,
+			   const char *reason)
+{
+	const struct fault *fault;
+
+	while ((fault = faults_next_doubted(&pipeline->faults, ops->name)) != NULL) {
+		struct faults_twin twin;
+		size_t n = pipeline->faults.n;
+		bool full = false;
+
+		faults_make_twin(fault, reason, &twin);
+		pipeline_give(pipeline, ops, &twin.event, 0, &full);
+		if (full)
+			return false;
+		counter_add(&pipeline->counters.twins, 1);
+		if (pipeline->faults.n == n) /* refused for its size: not again */
+			faults_remove(&pipeline->faults, twin.event.fault_id);
+	}
+	return true;
+}
+
+bool pipeline_settled(void *data, const struct collector_ops *ops)
+{
+	return pipeline_clear(data, ops, "it ended while nobody listened: not there any more");
+}
+
+bool pipeline_end_faults(struct pipeline *pipeline, const struct collector_ops *ops)
+{
+	faults_doubt(&pipeline->faults, ops->name, true);
+	return pipeline_clear(pipeline, ops, "the collector is disabled: not watched any more");
+}
+
+struct faults *pipeline_faults(struct pipeline *pipeline)
+{
+	return &pipeline->faults;
 }
 
 bool pipeline_on_room(struct pipeline *pipeline)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/announce.h"
+#include "agent/faults.h"
 #include "agent/filter.h"
 #include "agent/latency.h"
 #include "agent/spool/spool.h"
@@ -27,6 +28,7 @@ struct pipeline_counters {
 	counter_value own_queued;  /* own events that waited for room */
 	counter_value own_dropped; /* ... and found the queue full */
 	counter_value untold;	   /* whose collector will not be told of their delivery */
+	counter_value twins;	   /* CLEARED events made for faults that ended unheard */
 };
 
 struct pipeline_options {
@@ -35,6 +37,8 @@ struct pipeline_options {
 	/* The event of @ticket of this collector is settled. */
 	void (*delivered)(void *data, const struct collector_ops *ops, uint64_t ticket,
 			  bool delivered);
+	/* What is kept of open faults has changed. */
+	void (*faults_changed)(void *data);
 };
 
 int pipeline_new(struct pipeline **ret_pipeline, const struct pipeline_options *options);
@@ -47,6 +51,11 @@ void pipeline_configure(struct pipeline *pipeline, const struct settings *settin
 /* guard_sink.publish; @data is the pipeline. */
 uint64_t pipeline_publish(void *data, const struct collector_ops *ops, Pathbell__V1__Event *event,
 			  uint64_t cursor, bool *ret_full);
+/* guard_sink.opened, guard_sink.settled: see faults.h. */
+void pipeline_opened(void *data, const struct collector_ops *ops);
+bool pipeline_settled(void *data, const struct collector_ops *ops);
+/* The collector is disabled: its faults end here. False: no room for all, again later. */
+bool pipeline_end_faults(struct pipeline *pipeline, const struct collector_ops *ops);
 /* The agent's own events. */
 struct announcer pipeline_announcer(struct pipeline *pipeline);
 
@@ -59,4 +68,6 @@ void pipeline_on_acked(struct pipeline *pipeline, const uint8_t epoch[16], uint6
 
 const struct latency *pipeline_latency(const struct pipeline *pipeline);
 const struct pipeline_counters *pipeline_counters(const struct pipeline *pipeline);
+/* Of the pipeline; to be filled before the first event. */
+struct faults *pipeline_faults(struct pipeline *pipeline);
 const struct filter *pipeline_filter(const struct pipeline *pipeline);

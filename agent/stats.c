@@ -69,6 +69,14 @@ static void stats_add_pipeline(struct stats_list *list, const struct agent *agen
 	stats_add(list, counter_get(&counters->untold), "",
 		  "Events whose collector is not told of their delivery: too many are under way.",
 		  "pathbell_events_untold_total");
+	stats_add(list, counter_get(&counters->twins), "",
+		  "Faults that ended while nobody listened, and were cleared afterwards.",
+		  "pathbell_faults_cleared_unheard_total");
+	stats_add(list, pipeline_faults(agent->pipeline)->n, "",
+		  "Faults that were raised and are not cleared.", "pathbell_faults_open");
+	stats_add(list, pipeline_faults(agent->pipeline)->untracked, "",
+		  "Faults too many or too large to be remembered.",
+		  "pathbell_faults_untracked_total");
 }
 
 static void stats_add_spool(struct stats_list *list, const struct agent *agent)

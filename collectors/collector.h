@@ -50,6 +50,11 @@ struct collector_ctx {
 	void (*lost)(struct collector_ctx *ctx, const char *cause, uint64_t count,
 		     bool count_is_minimum, int cpu);
 
+	/* After open: everything that lasts has been told (again). What an earlier opening, or an
+	 * earlier life of the agent, raised and this one did not has ended unheard, and gets its
+	 * CLEARED twin. A collector that raises faults and never calls it leaves them open. */
+	void (*settled)(struct collector_ctx *ctx);
+
 	/* One sentence for status and for the event that reports the outcome of the callback that
 	 * is running. */
 	void (*reason)(struct collector_ctx *ctx, const char *format, ...)

@@ -63,6 +63,7 @@ struct guard {
 	bool more;	       /* read wants to be called again */
 	bool snapshot_due;     /* wanted, at next_snapshot_ns or later */
 	bool snapshot_running; /* begun, in steps */
+	bool settled_due;      /* the collector has called settled, the sink was not told */
 	const char *snapshot_reason;
 	uint64_t next_snapshot_ns;
 	uint64_t pause_until_ns; /* CLOCK_MONOTONIC; reads wait */
@@ -150,6 +151,13 @@ static void guard_lost(struct collector_ctx *ctx, const char *cause, uint64_t co
 	}
 }
 
+static void guard_settled(struct collector_ctx *ctx)
+{
+	struct guard *guard = ctx->host;
+
+	guard->settled_due = guard->is_open && guard->options.sink.settled != NULL;
+}
+
 static void __attribute__((format(printf, 2, 3)))
 guard_reason(struct collector_ctx *ctx, const char *format, ...)
 {
@@ -176,9 +184,14 @@ static bool guard_flush(struct guard *guard)
 {
 	if (guard->paused)
 		return false;
-	if (guard->ledger.n_gaps == 0 && guard->ledger.n_notes == 0)
-		return true;
-	return ledger_flush(&guard->ledger, clock_realtime_ns(), guard_publish_own, guard);
+	if ((guard->ledger.n_gaps > 0 || guard->ledger.n_notes > 0) &&
+	    !ledger_flush(&guard->ledger, clock_realtime_ns(), guard_publish_own, guard))
+		return false;
+	if (guard->settled_due)
+		guard->paused =
+			!guard->options.sink.settled(guard->options.sink.data, guard->options.ops);
+	guard->settled_due = guard->settled_due && guard->paused;
+	return !guard->paused;
 }
 
 static void guard_note_snapshot(struct guard *guard, Pathbell__V1__EventKind kind)
@@ -254,7 +267,7 @@ static void guard_close(struct guard *guard)
 	guard->is_open = false;
 	guard->collector = NULL;
 	guard->fd = (struct collector_fd){ .fd = -1 };
-	guard->more = guard->snapshot_due = guard->snapshot_running = false;
+	guard->more = guard->snapshot_due = guard->snapshot_running = guard->settled_due = false;
 	guard->empty_reads = 0;
 	guard->pause_until_ns = 0;
 	guard_arm(guard);
@@ -317,6 +330,8 @@ static void guard_open(void *data)
 	guard->allowance = 0;
 	guard->fd = (struct collector_fd){ .fd = -1 };
 	guard->is_open = true;
+	if (guard->options.sink.opened != NULL)
+		guard->options.sink.opened(guard->options.sink.data, ops);
 	r = ops->open(&guard->ctx, &guard->collector, &guard->fd);
 	guard->is_open = r == 0 || r == COLLECTOR_E_BLIND;
 	guard->more = false;
@@ -512,6 +527,7 @@ int guard_new(struct guard **ret_guard, const struct guard_options *options)
 	guard->ctx = (struct collector_ctx){ .host = guard,
 					     .publish = guard_publish,
 					     .lost = guard_lost,
+					     .settled = guard_settled,
 					     .reason = guard_reason,
 					     .topology = options->topology,
 					     .config = options->config,

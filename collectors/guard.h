@@ -20,6 +20,10 @@ struct guard_sink {
 	void *data;
 	uint64_t (*publish)(void *data, const struct collector_ops *ops, Pathbell__V1__Event *event,
 			    uint64_t cursor, bool *ret_full);
+	/* May be NULL: the collector is opened (anew); it has called collector_ctx.settled: false =
+	 * no room, again after guard_resume. */
+	void (*opened)(void *data, const struct collector_ops *ops);
+	bool (*settled)(void *data, const struct collector_ops *ops);
 };
 
 struct guard_options {

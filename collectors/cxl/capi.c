@@ -52,6 +52,7 @@ struct capi {
 	struct bell bell;
 	int watch_fd;
 	size_t n_afus, n_open;
+	bool is_settled; /* what lasts has been told since open */
 	struct capi_afu afus[CAPI_MAX_AFUS];
 	size_t n_left_out; /* nodes above CAPI_MAX_AFUS */
 	struct capi_queue queue;
@@ -447,6 +448,15 @@ static void capi_say_deaf(struct capi *capi)
 			  log_errno(afu->error));
 }
 
+/* All links are up and none was told as down: whatever an earlier life told has ended. */
+static void capi_settle(struct capi *capi)
+{
+	if (capi->is_settled || capi_n_raised > 0 || capi->n_open < capi->n_afus)
+		return;
+	capi->is_settled = true;
+	capi->ctx->settled(capi->ctx);
+}
+
 static int capi_read(void *state, unsigned budget, struct collector_fd *fd)
 {
 	struct capi *capi = state;
@@ -463,6 +473,7 @@ static int capi_read(void *state, unsigned budget, struct collector_fd *fd)
 	if (capi->queue.n_waiting > 0 || !capi_publish_links(capi, &budget))
 		return COLLECTOR_E_MORE;
 	capi_arm(capi);
+	capi_settle(capi);
 	if (capi->n_open == 0) {
 		capi_say_deaf(capi);
 		return COLLECTOR_E_BLIND;

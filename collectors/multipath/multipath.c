@@ -55,6 +55,7 @@ struct multipath {
 	size_t report_offset;
 	bool wants_state;  /* the next survey tells the state of all maps */
 	bool telling;	   /* the running one does */
+	bool settled;	   /* it is applied: what lasts is told when its changes are published */
 	uint64_t start_ns; /* a survey not before this */
 	uint64_t deadline_ns;
 	uint64_t timer_ns; /* as armed; 0 = not */
@@ -237,6 +238,7 @@ static int multipath_apply(struct multipath *multipath)
 	}
 	if (record.kind == REPORT_END) {
 		multipath->applying = false;
+		multipath->settled = multipath->telling;
 		buf_reset(&multipath->survey.answer);
 	}
 	return maps_apply(&multipath->maps, &record, multipath->telling, &clock,
@@ -311,6 +313,9 @@ static int multipath_publish(struct multipath *multipath, unsigned *budget)
 		(*budget)--;
 	}
 	maps_published(&multipath->maps);
+	if (multipath->settled)
+		multipath->ctx->settled(multipath->ctx);
+	multipath->settled = false;
 	return 0;
 }
 

@@ -63,6 +63,7 @@ struct nvme {
 	size_t n_unseen;  /* controllers above the limit, as told */
 	bool is_snapshot; /* it tells all states */
 	bool in_snapshot; /* a snapshot was begun and is not finished */
+	bool is_settling; /* since open: what lasts is not all told yet */
 	uint64_t settle_until_ns;
 	uint64_t next_look_ns;
 };
@@ -443,6 +444,17 @@ static int nvme_step(struct nvme *nvme)
 	return UEVENT_E_EMPTY;
 }
 
+/* All is told when no controller is waiting to be called lost: the first look alone can't tell a
+ * lost one from one that is being reset. */
+static void nvme_settle(struct nvme *nvme)
+{
+	if (!nvme->is_settling || nvme->in_snapshot || nvme->controllers.n_changes > 0 ||
+	    controllers_due(&nvme->controllers) != UINT64_MAX)
+		return;
+	nvme->is_settling = false;
+	nvme->ctx->settled(nvme->ctx);
+}
+
 static int nvme_read(void *state, unsigned budget, struct collector_fd *fd)
 {
 	struct nvme *nvme = state;
@@ -455,6 +467,7 @@ static int nvme_read(void *state, unsigned budget, struct collector_fd *fd)
 		if (r == UEVENT_E_EMPTY && nvme->controllers.n_changes == 0) {
 			bell_arm(&nvme->bell,
 				 nvme->controllers.n > 0 ? nvme->next_look_ns : UINT64_MAX);
+			nvme_settle(nvme);
 			return 0;
 		}
 		if (r != 0)
@@ -484,6 +497,7 @@ static int nvme_snapshot(void *state)
 		nvme->in_snapshot = false;
 		nvme_end_look(nvme);
 		bell_arm(&nvme->bell, nvme->next_look_ns);
+		nvme_settle(nvme);
 	}
 	return r;
 }
@@ -511,6 +525,7 @@ static int nvme_open(struct collector_ctx *ctx, void **ret_state, struct collect
 	nvme->ctx = ctx;
 	nvme->config = ctx->config;
 	nvme->next_look_ns = UINT64_MAX;
+	nvme->is_settling = true;
 	r = bell_open(&nvme->bell);
 	if (r == 0)
 		r = uevent_open(&nvme->uevents, nvme->config->receive_buffer);

@@ -115,5 +115,7 @@ void connections_stuck(struct connections *connections, struct connection *conne
 /* Decides what is due. Returns when to call it again; CONNECTION_NEVER = only after something has
  * changed. */
 uint64_t connections_tick(struct connections *connections, uint64_t now_ns);
+/* Every connection has an outcome: what fails has been told, the rest does not. */
+bool connections_are_settled(const struct connections *connections);
 /* Everything of ours is to go: DISCONNECT decisions. */
 void connections_clean_up(struct connections *connections, const char *reason, uint64_t now_ns);

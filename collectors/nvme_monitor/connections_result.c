@@ -309,3 +309,16 @@ void connections_skipped(struct connections *connections, struct connection *con
 	connection->retry_ns = now_ns + connections->options.backoff_cap_ns;
 	snprintf(connection->why, sizeof(connection->why), "looked at again");
 }
+
+bool connections_are_settled(const struct connections *connections)
+{
+	for (size_t i = 0; i < connections->n; i++) {
+		const struct connection *connection = connections->items[i];
+
+		/* Without autoconnect nothing is tried, so that nothing new can fail. */
+		if (connection->running ||
+		    (connection->state == CONNECTION_NEW && connections->options.autoconnect))
+			return false;
+	}
+	return true;
+}

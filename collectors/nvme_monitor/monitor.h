@@ -28,7 +28,8 @@ struct nvme_monitor {
 	struct children children;
 	struct decision_log log;
 	bool autoconnect;
-	bool closing; /* nothing is begun any more */
+	bool closing;	  /* nothing is begun any more */
+	bool is_settling; /* since the first look at all controllers: not all outcomes are known */
 
 	int inotify;	       /* of the folders of the files; -1 = none */
 	uint64_t files_due_ns; /* they are to be read then */

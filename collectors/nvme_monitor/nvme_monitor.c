@@ -217,6 +217,16 @@ static void monitor_arm(struct nvme_monitor *monitor, uint64_t next_ns)
 	bell_arm(&monitor->bell, next_ns);
 }
 
+/* What fails has been told again, once the files are read and every connection was tried. */
+static void monitor_settle(struct nvme_monitor *monitor)
+{
+	if (!monitor->is_settling || monitor->files_running ||
+	    monitor->files_due_ns != UINT64_MAX || !connections_are_settled(&monitor->connections))
+		return;
+	monitor->is_settling = false;
+	monitor->ctx->settled(monitor->ctx);
+}
+
 static int nvme_monitor_read(void *state, unsigned budget, struct collector_fd *fd)
 {
 	struct nvme_monitor *monitor = state;
@@ -229,6 +239,7 @@ static int nvme_monitor_read(void *state, unsigned budget, struct collector_fd *
 			r = monitor_step(monitor, &next_ns);
 		if (r == UEVENT_E_EMPTY) {
 			monitor_arm(monitor, next_ns);
+			monitor_settle(monitor);
 			return 0;
 		}
 		if (r != 0)
@@ -250,6 +261,7 @@ static int nvme_monitor_snapshot(void *state)
 	for (int work = 0; work < 32 && r == 0; work++) {
 		if (!monitor_step_snapshot(monitor)) {
 			monitor_end_snapshot(monitor);
+			monitor->is_settling = true;
 			monitor_wake(monitor);
 			return 0;
 		}

@@ -152,6 +152,46 @@ def test_dm_path_on_6_1(folder):
                     ("multipath.group.switched", "compared"), ("multipath.map.removed", "map_removed")]
 
 
+RESTART_SCRIPT = PRELUDE + r"""
+modprobe dm-multipath; modprobe dm-round-robin
+start_agent || exit 12
+wait_told 1 collector.up '"multipath"'
+dmsetup create mp --uuid mpath-vmlab --table "0 32768 multipath 0 0 $TABLE" || exit 13
+wait_told 1 multipath.map.added
+for d in 8:0 8:16 8:32; do dmsetup message mp 0 fail_path $d; done; oracle down
+wait_told 1 storage.device.all_paths_down
+# two of three paths come back while nobody listens
+kill -TERM $agent; wait $agent
+dmsetup message mp 0 reinstate_path 8:0; dmsetup message mp 0 reinstate_path 8:16; oracle back
+start_agent || exit 15
+wait_told 1 storage.device.all_paths_down_cleared
+# the same after a kill, a second after the last change
+dmsetup message mp 0 fail_path 8:0; wait_told 3 storage.path.failed ':8:0"' # raised, cleared, raised
+sleep 2; kill -KILL $agent; wait $agent
+dmsetup message mp 0 reinstate_path 8:0
+start_agent || exit 16
+wait_told 3 storage.path.failed 'nobody listened'
+dmsetup message mp 0 reinstate_path 8:32; wait_told 1 storage.path.reinstated
+stop_agent
+"""
+
+
+def test_dm_restart(folder):
+    """What was raised before the agent ended and is over when it looks again is cleared, once; what lasts is not raised twice."""
+    run = boot("debian-6.12", RESTART_SCRIPT, folder / "dm-restart", timeout=400)
+    phases = {}
+    for event in kinds(run.events()):
+        if event.get("fault_phase") in ("raised", "cleared"):
+            phases.setdefault(event["fault_id"], []).append(event["fault_phase"])
+    path = "path_failed:uuid:mpath-vmlab:8:"
+    assert phases == {path + "0": ["raised", "cleared"] * 2, path + "16": ["raised", "cleared"], path + "32": ["raised", "cleared"],
+                      "all_paths_down:uuid:mpath-vmlab": ["raised", "cleared"]}
+    unheard = [e for e in run.events() if any("nobody listened" in a["value"] for a in e.get("extra", []))]
+    assert sorted(e["fault_id"] for e in unheard) == sorted([path + "0", path + "0", path + "16", "all_paths_down:uuid:mpath-vmlab"])
+    still = [e for e in kinds(run.events()) if e.get("fault_id") == path + "32" and not e.get("fault_phase")]
+    assert still and still[0]["kind"] == "storage.path.failed", "told again as still failed"
+
+
 DISORDER_SCRIPT = PRELUDE + r"""
 modprobe dm-multipath; modprobe dm-round-robin
 start_agent || exit 12

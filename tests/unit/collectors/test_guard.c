@@ -26,6 +26,7 @@ static struct script {
 	unsigned n_publish, n_lost; /* by each read */
 	bool beyond_budget;	    /* publishes n_publish whatever the budget */
 	bool always;
+	bool settles; /* by each read */
 	const char *retry_path;
 } script;
 
@@ -77,6 +78,8 @@ static int script_read(void *state, unsigned budget, struct collector_fd *fd)
 	}
 	if (script.n_lost > 0)
 		made.ctx->lost(made.ctx, "enobufs", script.n_lost, false, -1);
+	if (script.settles)
+		made.ctx->settled(made.ctx);
 	script.n_lost = 0;
 	return script.read;
 }
@@ -140,14 +143,32 @@ static uint64_t sink(void *data, const struct collector_ops *ops, Pathbell__V1__
 	return ++n_seen;
 }
 
+/* What the sink hears of openings and of faults that may have ended. */
+static unsigned n_opened, n_settled, n_settled_full;
+
+static void sink_opened(void *data, const struct collector_ops *ops)
+{
+	n_opened++;
+}
+
+static bool sink_settled(void *data, const struct collector_ops *ops)
+{
+	assert_ptr_equal(ops, &script_ops);
+	n_settled += room > 0;
+	n_settled_full += room == 0;
+	return room > 0;
+}
+
 static void start(unsigned budget)
 {
-	struct guard_options options = { .ops = &script_ops,
-					 .loop = loop,
-					 .topology = topology,
-					 .budget = budget,
-					 .resume_cursor = 7,
-					 .sink = { .publish = sink } };
+	struct guard_options options = {
+		.ops = &script_ops,
+		.loop = loop,
+		.topology = topology,
+		.budget = budget,
+		.resume_cursor = 7,
+		.sink = { .publish = sink, .opened = sink_opened, .settled = sink_settled }
+	};
 
 	assert_int_equal(guard_new(&guard, &options), 0);
 	guard_start(guard);
@@ -158,6 +179,7 @@ static int set_up(void **state)
 	memset(&made, 0, sizeof(made));
 	script = (struct script){ 0 };
 	script_seq = n_seen = 0;
+	n_opened = n_settled = n_settled_full = 0;
 	room = 4096;
 	made.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop = ev_loop_new(EVFLAG_AUTO);
@@ -466,6 +488,39 @@ static void delivered_reaches_only_the_open(void **state)
 	assert_int_equal(made.delivered, 1);
 }
 
+static void every_opening_is_told_before_what_it_publishes(void **state)
+{
+	start(0);
+	assert_int_equal(n_opened, 1);
+	turns(3);
+	script.read = -ENXIO;
+	ring();
+	turns(2);
+	script.read = 0;
+	run(20, is_open_twice);
+	assert_int_equal(n_opened, 2);
+	assert_int_equal(n_settled, 0);
+}
+
+/* Once for each time the collector says it, and again where there was no room. */
+static void settled_waits_for_room(void **state)
+{
+	start(0);
+	turns(3);
+	script.settles = true;
+	room = 0;
+	ring();
+	turns(2);
+	assert_int_equal(n_settled, 0);
+	assert_true(n_settled_full > 0);
+	script.settles = false;
+	quiet();
+	room = 4096;
+	guard_resume(guard);
+	turns(3);
+	assert_int_equal(n_settled, 1);
+}
+
 /* What a collector says while it closes is its last word. */
 static void nothing_comes_after_close(void **state)
 {
@@ -557,6 +612,8 @@ int main(void)
 		TEST(blind_stays_open_and_may_recover),
 		TEST(an_empty_but_ready_descriptor_does_not_spin),
 		TEST(delivered_reaches_only_the_open),
+		TEST(every_opening_is_told_before_what_it_publishes),
+		TEST(settled_waits_for_room),
 		TEST(nothing_comes_after_close),
 		TEST(the_end_reads_what_waits),
 		TEST(the_end_asks_nothing_of_a_quiet_source),

@@ -448,6 +448,8 @@ int agent_open(struct agent *agent, struct settings *settings, const char *confi
 	if (r == 0) {
 		pipeline_attach(agent->pipeline, agent->spool);
 		agent_open_commands(agent);
+		/* Before anybody can see the socket and stop us. */
+		agent_open_watchers(agent);
 		r = agent_open_control(agent, err);
 	}
 	if (r == 0) {
@@ -459,7 +461,6 @@ int agent_open(struct agent *agent, struct settings *settings, const char *confi
 		agent_close(agent);
 		return r;
 	}
-	agent_open_watchers(agent);
 	return 0;
 }
 

@@ -137,7 +137,9 @@ static void audit_on_failed(struct audit *audit, int error)
 	ev_timer_stop(audit->loop, &audit->retry);
 	ev_timer_set(&audit->retry, AUDIT_RETRY_S, 0.);
 	ev_timer_start(audit->loop, &audit->retry);
+	/* what is queued waits behind it: nobody is to wait for a disk that may never come back */
 	audit_tell(audit->flying, error);
+	audit_tell(audit->queued, error);
 }
 
 static void audit_on_written(void *data, enum child_end end, int status)
@@ -296,8 +298,8 @@ void audit_entry(struct audit *audit, const struct entry *entry, const char *key
 		      audit_add(audit, now_ms, (const char *)body.data);
 
 	buf_deinit(&body);
-	if (done && !queued) {
-		done(data, entry->id, -ENOBUFS);
+	if (done && (!queued || audit->error[0])) {
+		done(data, entry->id, queued ? -EIO : -ENOBUFS);
 		return;
 	}
 	if (done) {

@@ -80,7 +80,7 @@ static int audit_file_read(const char *path, struct audit_file_scan *scan, uint6
 	const char *newline;
 	int r = audit_file_tail(path, &data, &n, &offset);
 
-	if (r)
+	if (r || !data)
 		return r;
 	if (offset) { /* in the middle of a line */
 		newline = memchr(data, '\n', n);

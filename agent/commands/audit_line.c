@@ -2,6 +2,7 @@
 #include "agent/commands/audit_line.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,7 +54,7 @@ int audit_put_line(struct buf *out, struct audit_link *link, uint64_t unix_ms, c
 	int r;
 
 	clock_format(unix_ms * CLOCK_NS_PER_MS, time);
-	r = buf_printf(out, "%llu %s %s", (unsigned long long)(link->seq + 1), time, body);
+	r = buf_printf(out, "%" PRIu64 " %s %s", link->seq + 1, time, body);
 	len = out->size - before;
 	if (r == 0 && len + 1 + AUDIT_HEX > AUDIT_LINE_MAX)
 		r = -EMSGSIZE;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "actions/sheet.h"
+#include "agent/commands/audit.h"
 #include "agent/commands/commands.h"
 #include "agent/commands/journal.h"
 #include "core/clock.h"
@@ -629,6 +630,120 @@ static void roles_and_revocation(void **state)
 	expect(bench, "REJECTED key_revoked the key of alice");
 }
 
+static bool audit_has_failed(void *data)
+{
+	return audit_error(commands_audit(((struct bench *)data)->commands)) != NULL;
+}
+
+static bool audit_is_well(void *data)
+{
+	return !audit_has_failed(data);
+}
+
+static void no_audit_no_change(void **state)
+{
+	struct bench *bench = *state;
+	char log[256], aside[256];
+	struct made made;
+
+	snprintf(log, sizeof(log), "%s/audit.log", bench->dir);
+	snprintf(aside, sizeof(aside), "%s/aside", bench->dir);
+	make(&made, "nothing");
+	deliver(bench, &made, bench->key);
+	expect(bench, "no device fits nothing");
+	/* a folder in its place: nothing can be appended, root or not */
+	assert_int_equal(rename(log, aside), 0);
+	assert_int_equal(mkdir(log, 0700), 0);
+	bench->reconnected = true;
+	make_verb(&made, VERB(UPLINK_RECONNECT));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.refused REJECTED held the audit cannot be written");
+	assert_false(support_has(&bench->events, "a new session is up"));
+	assert_true(support_run(audit_has_failed, bench));
+
+	/* looking goes on, and so does a halt */
+	forget_events(bench);
+	make(&made, "nothing");
+	deliver(bench, &made, bench->key);
+	expect(bench, "no device fits nothing");
+	make_verb(&made, VERB(RESUME));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.refused REJECTED held the audit cannot be written");
+	make_verb(&made, VERB(HALT));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.finished SUCCEEDED - halted");
+
+	/* mended: what waited is written, nothing is missing */
+	assert_int_equal(rmdir(log), 0);
+	assert_int_equal(rename(aside, log), 0);
+	assert_true(support_run(audit_is_well, bench));
+	make_verb(&made, VERB(RESUME));
+	deliver(bench, &made, bench->key);
+	expect(bench, "command.resumed");
+}
+
+static void keys_change_without_restart(void **state)
+{
+	struct bench *bench = *state;
+	char dir[200], text[200], public_key[64];
+	uint8_t raw[32];
+	struct made made;
+
+	snprintf(dir, sizeof(dir), "%s/keys.d", bench->dir);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	bench->settings.keys_dir = dir;
+	commands_configure(bench->commands, &bench->settings, bench->program);
+	make(&made, "nothing");
+	deliver(bench, &made, bench->stranger);
+	expect(bench, "command.refused REJECTED unknown_key");
+
+	envelope_key_public(bench->stranger, raw);
+	envelope_public_format(raw, public_key);
+	snprintf(text, sizeof(text), "name: bob\nkey: %s\nrole: viewer\n", public_key);
+	support_write(dir, "bob.yaml", text, strlen(text));
+	expect(bench, "command.keys_changed UNSPECIFIED - 2 keys count");
+	make(&made, "nothing");
+	deliver(bench, &made, bench->stranger);
+	expect(bench, "command.accepted");
+	support_write(dir, "bob.yaml", "name: bob\nrole: [", 17);
+	expect(bench, "bob.yaml:2");
+	make_verb(&made, VERB(UPLINK_RECONNECT));
+	deliver(bench, &made, bench->stranger);
+	expect(bench, "REJECTED policy");
+}
+
+static void policies_count_different_keys(void **state)
+{
+	static char *verbs[] = { (char *)"resync" };
+	struct settings_policy policy = { { verbs, 1 }, 0, 2 };
+	struct bench *bench = *state;
+	struct settings_key both[2] = { bench->trusted, { .name = (char *)"bob", .role = 2 } };
+	struct buf one = { 0 }, two = { 0 };
+	char public_key[64];
+	struct errmsg err;
+	uint8_t raw[32];
+	struct made made;
+
+	envelope_key_public(bench->stranger, raw);
+	envelope_public_format(raw, public_key);
+	both[1].key = public_key;
+	bench->settings.trusted_keys = (struct config_maps){ both, 2 };
+	bench->settings.policies = (struct config_maps){ &policy, 1 };
+	commands_configure(bench->commands, &bench->settings, bench->program);
+	make_verb(&made, VERB(RESYNC));
+	deliver(bench, &made, bench->key);
+	expect(bench, "REJECTED signatures_missing 1 trusted keys have signed it, 2 are needed for "
+		      "resync");
+	make_verb(&made, VERB(RESYNC));
+	assert_int_equal(envelope_sign(bench->key, &made.command, &one, &err), 0);
+	assert_int_equal(envelope_cosign(bench->stranger, one.data, one.size, &two, &err), 0);
+	commands_deliver(bench->commands, two.data, two.size);
+	expect(bench, "1 collectors took a snapshot");
+	assert_int_equal(bench->resyncs, 1);
+	buf_deinit(&one);
+	buf_deinit(&two);
+}
+
 static uint64_t size_of(const char *path)
 {
 	struct stat st;
@@ -733,6 +848,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(halt_is_at_once_and_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_waits_for_its_plan_is_halted, setup, teardown),
 		cmocka_unit_test_setup_teardown(diag_returns_chunks, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_audit_no_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(keys_change_without_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(policies_count_different_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_the_hosts, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgeries_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(roles_and_revocation, setup, teardown),

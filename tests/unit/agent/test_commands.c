@@ -706,7 +706,7 @@ static void keys_change_without_restart(void **state)
 	deliver(bench, &made, bench->stranger);
 	expect(bench, "command.accepted");
 	support_write(dir, "bob.yaml", "name: bob\nrole: [", 17);
-	expect(bench, "bob.yaml:2");
+	expect(bench, "bob.yaml:3");
 	make_verb(&made, VERB(UPLINK_RECONNECT));
 	deliver(bench, &made, bench->stranger);
 	expect(bench, "REJECTED policy");

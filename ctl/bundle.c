@@ -11,6 +11,8 @@
 #include "core/id.h"
 #include "ctl/events.h"
 
+#define BUNDLE_MARK 64 /* the mark is in the last so many bytes */
+
 void bundle_init(struct bundle *bundle, const char *host_id)
 {
 	*bundle = (struct bundle){ .text = { .max = BUNDLE_MAX_SIZE } };
@@ -20,6 +22,21 @@ void bundle_init(struct bundle *bundle, const char *host_id)
 void bundle_deinit(struct bundle *bundle)
 {
 	buf_deinit(&bundle->text);
+}
+
+/* The host's mark on the last line, where it cut the bundle. */
+static void bundle_take_mark(struct bundle *bundle)
+{
+	static const char mark[] = "\n[cut: ";
+	const char *text = (const char *)bundle->text.data;
+	size_t size = bundle->text.size;
+	size_t start = size > BUNDLE_MARK ? size - BUNDLE_MARK : 0;
+	const char *at = size ? memmem(text + start, size - start, mark, sizeof(mark) - 1) : NULL;
+
+	if (at && text[size - 1] == '\n')
+		snprintf(bundle->note, sizeof(bundle->note),
+			 "the bundle was %.*s; --max-bytes allows more",
+			 (int)(text + size - at - 4), at + 2);
 }
 
 int bundle_add(struct bundle *bundle, const Pathbell__V1__CommandState *state)
@@ -40,6 +57,8 @@ int bundle_add(struct bundle *bundle, const Pathbell__V1__CommandState *state)
 		return 0;
 	bundle->complete = true;
 	snprintf(bundle->note, sizeof(bundle->note), "%s", state->detail);
+	if (!*bundle->note)
+		bundle_take_mark(bundle);
 	return 0;
 }
 

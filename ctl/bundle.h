@@ -7,9 +7,9 @@
 
 /*
  * What `diag` returns: chunks in command.output events, numbered from 0, the last one marked. The
- * host cuts a bundle at DiagArgs.max_bytes and says so in the last chunk's detail.
+ * host cuts a bundle at DiagArgs.max_bytes and ends it with "[cut: N more bytes]" then.
  */
-#define BUNDLE_MAX_SIZE (1 << 20) /* DiagArgs.max_bytes */
+#define BUNDLE_MAX_SIZE ((1 << 20) + 256) /* DiagArgs.max_bytes and that mark */
 
 struct bundle {
 	char host_id[132];
@@ -18,7 +18,7 @@ struct bundle {
 	bool complete;	     /* the last chunk came, and all before it */
 	bool missing;	     /* a chunk is not there */
 	uint32_t missing_at; /* the first one */
-	char note[256];	     /* detail of the last chunk: "" or why it was cut */
+	char note[256];	     /* detail of the last chunk, or the mark: "" = it is all */
 };
 
 void bundle_init(struct bundle *bundle, const char *host_id);

@@ -240,7 +240,7 @@ static void key_dir_take(struct key_dir *dir, const char *path, const char *name
 
 	snprintf(full, sizeof(full), "%s/%s", path, name);
 	r = file_read(full, KEY_DIR_MAX_FILE, &text, &size);
-	if (r < 0) {
+	if (r < 0 || !text) {
 		cli_fail(CLI_OK, "%s: %s", full, strerror(-r));
 		dir->n_bad++;
 	} else if (key_dir_has_suffix(name, ".revoked")) {
@@ -282,11 +282,11 @@ int key_dir_read(const char *path, struct key_dir *ret_dir)
 		free(list[i]);
 	}
 	free(list);
+	if (!ret_dir->entries)
+		return cli_fail(CLI_FAILED, "out of memory");
 	for (size_t i = 0; i < ret_dir->n_entries; i++)
 		ret_dir->entries[i].revoked =
 			key_dir_is_revoked(ret_dir, ret_dir->entries[i].key_id);
-	if (!ret_dir->entries)
-		return cli_fail(CLI_FAILED, "out of memory");
 	return n <= KEY_DIR_MAX_FILES
 		       ? CLI_OK
 		       : cli_fail(CLI_FAILED, "%s: more than %d files", path, KEY_DIR_MAX_FILES);

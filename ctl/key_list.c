@@ -113,17 +113,20 @@ static int key_list_entries(struct cli *cli, const struct key_dir *dir)
 {
 	Pathbell__V1__LocalKey *keys = calloc(dir->n_entries + 1, sizeof(*keys));
 	Pathbell__V1__LocalKey **list = calloc(dir->n_entries + 1, sizeof(*list));
-	int code = keys && list ? CLI_OK : cli_fail(CLI_FAILED, "out of memory");
 
-	for (size_t i = 0; code == CLI_OK && i < dir->n_entries; i++) {
+	if (!keys || !list) {
+		free(keys);
+		free(list);
+		return cli_fail(CLI_FAILED, "out of memory");
+	}
+	for (size_t i = 0; i < dir->n_entries; i++) {
 		key_list_fill(&keys[i], &dir->entries[i]);
 		list[i] = &keys[i];
 	}
-	if (code == CLI_OK)
-		key_list_show(cli, list, dir->n_entries);
+	key_list_show(cli, list, dir->n_entries);
 	free(keys);
 	free(list);
-	return code;
+	return CLI_OK;
 }
 
 static int key_list_dir(struct cli *cli, const char *path)

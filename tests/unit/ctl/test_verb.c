@@ -260,6 +260,25 @@ static void test_chunks_are_joined(void **state)
 	bundle_deinit(&bundle);
 }
 
+static void test_the_mark_of_a_cut(void **state)
+{
+	struct bundle bundle;
+
+	bundle_init(&bundle, "a");
+	assert_int_equal(add(&bundle, 0, "state\n[cut: 812 more bytes]\n", true, ""), 0);
+	assert_string_equal(bundle.note,
+			    "the bundle was cut: 812 more bytes; --max-bytes allows more");
+	bundle_deinit(&bundle);
+	bundle_init(&bundle, "a");
+	assert_int_equal(add(&bundle, 0, "state\n[cut", true, ""), 0);
+	assert_string_equal(bundle.note, "");
+	bundle_deinit(&bundle);
+	bundle_init(&bundle, "a");
+	assert_int_equal(add(&bundle, 0, "", true, ""), 0);
+	assert_true(bundle.complete);
+	bundle_deinit(&bundle);
+}
+
 static void test_holes_are_seen(void **state)
 {
 	struct bundle bundle;
@@ -278,7 +297,7 @@ static void test_holes_are_seen(void **state)
 	large[32768] = '\0';
 	for (uint32_t i = 0; i < 32; i++)
 		assert_int_equal(add(&bundle, i, large, false, ""), 0);
-	assert_true(add(&bundle, 32, "x", true, "") < 0);
+	assert_true(add(&bundle, 32, large, true, "") < 0);
 	bundle_deinit(&bundle);
 	free(large);
 }
@@ -295,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_a_planned_target),
 		cmocka_unit_test(test_targets_as_text),
 		cmocka_unit_test(test_chunks_are_joined),
+		cmocka_unit_test(test_the_mark_of_a_cut),
 		cmocka_unit_test(test_holes_are_seen),
 	};
 	int failed;

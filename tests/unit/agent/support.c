@@ -141,7 +141,7 @@ static void support_publish(void *data, Pathbell__V1__Event *event)
 			? event->command_state
 			: NULL;
 
-	if (event->kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_COMMAND_OUTPUT)
+	if (command && event->kind == PATHBELL__V1__EVENT_KIND__EVENT_KIND_COMMAND_OUTPUT)
 		support_take_output(events, command);
 	events->n++;
 	events->len += (size_t)snprintf(

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "aggregator/store/records.h"
+#include "aggregator/store/records_campaign.h"
 #include "proto/codec.h"
 
 /*

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "aggregator/store/records.h"
+#include "aggregator/store/records_campaign.h"
 #include "pathbell/v1/event.pb-c.h"
 
 /*

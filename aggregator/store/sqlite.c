@@ -31,6 +31,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "aggregator/store/sqlite_command.h"
 #include "aggregator/store/sqlite_schema.h"
 #include "core/fd.h"
 #include "proto/arena.h"

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aggregator/store/sqlite.h"
+#include "aggregator/store/sqlite_command.h"
 #include "core/clock.h"
 #include "proto/chain.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregator/store/sqlite.h"
+#include "aggregator/store/sqlite_command.h"
 #include "proto/kind.h"
 
 #define LIFE(name) PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_##name

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aggregator/store/sqlite.h"
+#include "aggregator/store/sqlite_command.h"
 #include "proto/arena.h"
 #include "proto/kind.h"
 

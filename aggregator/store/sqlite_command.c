@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "aggregator/store/life.h"
-#include "aggregator/store/sqlite.h"
+#include "aggregator/store/sqlite_command.h"
 #include "core/id.h"
 #include "proto/codec.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregator/store/sqlite.h"
+#include "aggregator/store/sqlite_command.h"
 #include "proto/arena.h"
 
 /* A record of 10000 hosts with 32 transitions each is 25 MB. */

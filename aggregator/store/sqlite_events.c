@@ -5,7 +5,7 @@
 
 #include "aggregator/store/object.h"
 #include "aggregator/store/rows.h"
-#include "aggregator/store/sqlite.h"
+#include "aggregator/store/sqlite_command.h"
 
 /* The next free id and the newest time of storing; read once, then kept in memory. */
 static int sqlite_event_next(struct sqlite *sqlite)

@@ -2,7 +2,7 @@
 /* The life of one command on one host: state, transitions, audit. */
 #include <stdio.h>
 
-#include "aggregator/store/sqlite.h"
+#include "aggregator/store/sqlite_command.h"
 #include "proto/kind.h"
 
 int sqlite_life_add(struct sqlite *sqlite, const struct sqlite_life *life)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "aggregator/store/object.h"
-#include "aggregator/store/sqlite.h"
+#include "aggregator/store/sqlite_command.h"
 #include "proto/arena.h"
 #include "proto/codec.h"
 

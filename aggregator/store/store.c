@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "aggregator/store/store_ops.h"
+
 int store_open(const struct store_ops *ops, const struct store_options *options,
 	       enum store_mode mode, struct store **ret_store, struct errmsg *err)
 {

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "aggregator/store/records.h"
+#include "aggregator/store/records_campaign.h"
 
 /*
  * Which storage a command goes to, from one host's point of view. The storage target is what hosts

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aggregator/store/store_ops.h"
 #include "proto/codec.h"
 
 const uint8_t fixture_epoch_a[16] = "epoch-a........";

@@ -25,7 +25,7 @@ start_agent || exit 12
 @pytest.fixture(scope="module")
 def guest(folder):
     site = GuestSite("debian-6.12", folder / "cmd", GUEST, verbs=["probe", "resync", "multipath.reinstate", "multipath.fail",
-                                                                 "multipath.switch-group", "scsi.rescan"])
+                                                                 "multipath.switch-group", "scsi.rescan", "diag", "halt", "resume"])
     try:
         site.wait_connected()
         site.disks = [line.split() for line in site.sh("cat /out/disks").splitlines()]
@@ -138,6 +138,34 @@ def test_cmd_scsi_rescan(guest):
     types = guest.fleet_client.messages("command")
     life, _, detail, _ = guest.order("SCSI_RESCAN", scsi_rescan=types.ScsiRescanArgs(host=1))
     assert life == "SUCCEEDED" and detail == "host 0 was scanned: 1 devices before, 1 now", detail
+
+
+def test_cmd_diag(guest):
+    """A bundle from a host with real maps: their status lines, as dmsetup has them."""
+    types = guest.fleet_client.messages("command")
+    life, _, detail, _ = guest.order("DIAG", diag=types.DiagArgs(sections=["multipath", "scsi"]))
+    assert life == "SUCCEEDED" and detail.endswith("bytes"), detail
+    said = [e["command_state"] for e in guest.events("command.output", wait=1)]
+    text = b"".join(bytes.fromhex(c["output"]) for c in said).decode()
+    assert said[-1].get("output_last") and len(text) == int(detail.split()[0])
+    assert text.startswith("== scsi\n") and "\n== multipath\n" in text and "== block" not in text, text
+    assert "mpath-lab" in text and all(dev in text for _, dev in guest.disks[:2]), text
+    assert guest.order("DIAG", diag=types.DiagArgs(sections=["passwords"]))[:2] == ("REJECTED", "malformed")
+
+
+def test_cmd_halt(guest):
+    """Nothing executes on a halted host, also after its agent started anew, until resume."""
+    (name, dev), _, _ = guest.disks
+    assert guest.order("HALT")[0] == "SUCCEEDED"
+    for _ in range(2):
+        life, refusal, detail, lives = guest.order("MULTIPATH_FAIL", MAP | {"name": name})
+        assert (life, refusal) == ("REJECTED", "halted") and "STARTED" not in lives, (life, refusal, detail)
+        assert paths(guest)[dev] == "A"
+        assert guest.order("PROBE", {"name": name})[0] == "SUCCEEDED"
+        guest.sh("kill -9 $agent; wait $agent; start_agent")
+    assert guest.order("RESUME")[0] == "SUCCEEDED"
+    assert guest.order("MULTIPATH_FAIL", MAP | {"name": name})[0] == "SUCCEEDED"
+    assert guest.order("MULTIPATH_REINSTATE", MAP | {"name": name})[0] == "SUCCEEDED"
 
 
 def test_cmd_crash_after_start(guest):

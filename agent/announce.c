@@ -219,6 +219,8 @@ void announce_output(const struct announcer *announcer, const struct entry *entr
 	struct announce_command command = announce_from_entry(entry, KIND(COMMAND_OUTPUT));
 	uint32_t chunk = 0;
 
+	/* Not the end, which this comes before: the store takes the first end that it hears of. */
+	command.life = LIFE(STARTED);
 	command.detail = "";
 	do {
 		Pathbell__V1__CommandState state = PATHBELL__V1__COMMAND_STATE__INIT;

@@ -123,6 +123,9 @@ static void support_take_output(struct support_events *events,
 {
 	if (command->chunk == 0)
 		events->output_size = events->n_chunks = 0;
+	/* an end would be taken for the command's own, which comes with its detail afterwards */
+	if (command->life != PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_STARTED)
+		abort();
 	if (command->chunk != events->n_chunks || command->output.len > 32768 ||
 	    events->output_size + command->output.len >= sizeof(events->output))
 		abort();

@@ -60,11 +60,10 @@ struct settings_commands {
 	struct config_maps trusted_keys; /* struct settings_key */
 	struct config_strings revoked;	 /* key ids */
 	struct config_maps policies;	 /* struct settings_policy */
-	char *keys_dir;
 	uint64_t require, max_per_minute, max_clock_error_ns, action_timeout_ns;
 	uint64_t host_per_hour, object_per_hour, object_cooldown_ns, object_attempts;
 	uint64_t audit_bytes, audit_files;
-	char *verify_program;
+	char *keys_dir, *verify_program;
 };
 
 struct settings_control {

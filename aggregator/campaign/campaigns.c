@@ -353,10 +353,15 @@ static void campaigns_free_one(struct map_node *node, void *data)
 
 struct campaigns *campaigns_free(struct campaigns *campaigns)
 {
+	struct campaigns_adding *adding, *next;
+
 	if (!campaigns)
 		return NULL;
-	while (!LIST_EMPTY(&campaigns->adding)) /* gRPC has ended: nobody waits for it */
-		campaigns_adding_free(LIST_FIRST(&campaigns->adding));
+	/* gRPC has ended: nobody waits for these. */
+	for (adding = LIST_FIRST(&campaigns->adding); adding; adding = next) {
+		next = LIST_NEXT(adding, link);
+		campaigns_adding_free(adding);
+	}
 	map_each(&campaigns->by_id, campaigns_free_one, NULL);
 	map_deinit(&campaigns->by_id);
 	free(campaigns);

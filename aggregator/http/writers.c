@@ -44,7 +44,7 @@ static int writers_token(const struct http_writer *from, char digest[2 * CHAIN_H
 {
 	_cleanup_free_ char *token = NULL;
 	struct stat status;
-	size_t size;
+	size_t size = 0;
 	int r = stat(from->token_file, &status) == 0 ? 0 : -errno;
 
 	if (r == 0 && (status.st_mode & 077) != 0) {

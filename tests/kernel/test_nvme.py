@@ -91,6 +91,25 @@ fi
 stop_agent
 """
 
+RESTART_SCRIPT = PRELUDE + r"""
+setup; modprobe nvmet-tcp; modprobe nvme-tcp
+# a port each: one that listens and does not know the subsystem refuses for good (DNR), and the kernel gives the controller up
+for n in 1 2; do target $n && port $n tcp ipv4 127.0.0.1 442$n && link $n $n || exit 14; done
+for n in 1 2; do connect transport=tcp,traddr=127.0.0.1,trsvcid=442$n,nqn=${NQ}$n,ctrl_loss_tmo=600,reconnect_delay=1 >> /out/connects; done
+start_agent || exit 12
+wait_told 2 nvme.controller.state '"live"'
+rm $S/ports/1/subsystems/${NQ}1 $S/ports/2/subsystems/${NQ}2
+wait_told 2 nvme.controller.reconnecting 'RAISED"'
+kill -TERM $agent; wait $agent
+# one comes back while nobody listens
+link 1 1; until_true 60 is nvme0 live || exit 15
+start_agent || exit 16
+wait_told 1 nvme.controller.reconnecting 'nobody listened'
+link 2 2; until_true 60 is nvme1 live || exit 17
+wait_told 1 nvme.controller.connected 'CLEARED"'
+stop_agent
+"""
+
 FC_SCRIPT = PRELUDE + r"""
 setup; modprobe nvme-fc; modprobe nvmet-fc; modprobe nvme-fcloop; modprobe nvme-loop
 W=/sys/class/fcloop/ctl; test -e $W/add_local_port || exit 11
@@ -187,6 +206,16 @@ def test_nvme_looks_cost(tcp):
     print(waits)
     assert int(waits["none"]) <= 1
     assert int(waits["looking"]) <= 2 * 5 + 5
+
+
+def test_nvme_restart(folder):
+    """A lost connection that is back when the agent looks again is cleared once; one that is still lost is not raised twice."""
+    run = boot("debian-6.12", RESTART_SCRIPT, folder / "nvme-restart", timeout=400, collectors={"nvme": {"interval": "1s"}})
+    phases = {}
+    for event in run.events():
+        if event.get("fault_id", "").startswith("nvme_connection:"):
+            phases.setdefault(event["nvme"]["controller"] if event.get("nvme") else event["subject"]["name"], []).append(event.get("fault_phase", "still"))
+    assert phases == {"nvme0": ["raised", "cleared"], "nvme1": ["raised", "still", "cleared"]}
 
 
 def test_nvme_fc(folder):

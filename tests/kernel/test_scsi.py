@@ -2,7 +2,7 @@
 """scsi_ua, scsi_sense: errors and unit attentions injected into scsi_debug (debugfs, Linux 6.12 drivers/scsi/scsi_debug.c), whose
 modules are loaded behind the agent's back. The oracle is independent: the kernel's own log line for each sense key, and dd."""
 import pytest
-from conftest import boot
+from conftest import ROOT, boot
 
 READ = "0x28"
 # name, sense key, ASC, ASCQ -> flags of the verdict, kernel's words in the log
@@ -32,6 +32,18 @@ told() { "$bin/pathbell" -o json local spool dump /run/state/spool 2>/dev/null |
 has() { [ "$(told "$2" "$3")" -ge "$1" ]; }
 wait_told() { until_true 30 has "$@" || { echo "guest: gave up: $*"; cat /out/agent.log; exit 20; }; }
 armed() { grep -qs 1 $T/instances/pathbell-scsi-*/events/scsi/scsi_dispatch_cmd_done/enable; }
+"""
+
+# A process of root multicasts a real FPIN frame to the group of FC events (4: the kernel takes its mask for a number); it hears it itself.
+SPOOF = f"""
+import socket
+data = open("{ROOT}/tests/data/scsi/fpin-all.bin", "rb").read()
+ear = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 18)
+ear.bind((0, 0))
+ear.setsockopt(270, 1, 4)  # SOL_NETLINK, NETLINK_ADD_MEMBERSHIP
+ear.settimeout(20)
+socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 18).sendto(data, (0, 1 << 3))
+print("heard" if ear.recv(65536) == data else "other")
 """
 
 
@@ -73,6 +85,7 @@ def script():
         f'echo "0 -1 {READ}" > $E',
         "dd if=/dev/sda of=/dev/null skip=768 iflag=direct bs=4096 count=1 status=none 2>>/out/dd",
         "wait_told 1 scsi.command.timeout sda",
+        f"/usr/bin/python3 - > /out/spoofed <<'END'\n{SPOOF}\nEND",
         "dmesg > /out/dmesg",
         "stop_agent",
     ]
@@ -86,6 +99,13 @@ def run(folder):
 
 def errors(run, kind, block):
     return [e for e in run.events() if e["kind"] == kind and int(e["scsi_command_error"].get("lba", 0)) == block * 8]
+
+
+def test_fpin_of_a_process_is_not_believed(run):
+    """Only the kernel is heard (nl_pid 0): what scsi_netlink multicasts for lpfc, qla2xxx and ibmvfc can't be said by a process, so that an
+    FPIN needs one of these drivers; the decoder has unit tests over recorded frames."""
+    assert run.file("spoofed").strip() == "heard"
+    assert [e["kind"] for e in run.events() if "fpin" in e["kind"]] == []
 
 
 def flags(verdict):

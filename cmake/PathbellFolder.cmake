@@ -64,7 +64,7 @@ function(pathbell_unit_test name)
   if(NOT A_LABELS)
     set(A_LABELS unit)
   endif()
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 LABELS "${A_LABELS}")
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200 LABELS "${A_LABELS}")
 endfunction()
 
 # libFuzzer target over LLVMFuzzerTestOneInput; only with the fuzz preset. Corpus: tests/data/fuzz/NAME.

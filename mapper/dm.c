@@ -180,6 +180,7 @@ int dm_message(int fd, struct dm_buffer *buffer, uint32_t major, uint32_t minor,
 	if (size > buffer->size)
 		return -E2BIG;
 	ioctl_head = buffer->data;
+	assert(ioctl_head != NULL);
 	dm_prepare(ioctl_head, buffer->size, 0);
 	ioctl_head->dev = makedev(major, minor);
 	memcpy((char *)buffer->data + sizeof(*ioctl_head), &head, sizeof(head));

@@ -262,7 +262,7 @@ static int campaign_move(struct sqlite *sqlite, const struct store_write *write,
 			 uint32_t position, bool dispatch)
 {
 	uint32_t before = dispatch ? LIFE(QUEUED) : LIFE(DISPATCHED);
-	struct campaign_host host;
+	struct campaign_host host = { 0 };
 	int r = campaign_host(sqlite, SQL_CAMPAIGN_HOST_AT, campaign, position, &host);
 
 	if (r != 1 || host.life != before)
@@ -279,7 +279,7 @@ static int campaign_move(struct sqlite *sqlite, const struct store_write *write,
 static int campaign_sweep(struct sqlite *sqlite, const struct store_write *write, int64_t campaign)
 {
 	const struct store_campaign_state *state = &write->campaign_state;
-	struct campaign_host host;
+	struct campaign_host host = { 0 };
 	int64_t position = -1;
 	int r;
 

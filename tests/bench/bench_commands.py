@@ -4,6 +4,7 @@ backlog as fast as it can. Beside it, for the same commands: when the aggregator
 when it had the host's own RECEIVED event (which comes up the Events stream, behind the bulk data). The difference between the two
 is what a stream of its own is worth."""
 import json
+import math
 import statistics
 import subprocess
 import time
@@ -16,7 +17,7 @@ STORM_RATE = 10000
 
 def quantiles(values):
     ordered = sorted(values)
-    return {"p50_ms": statistics.median(ordered), "p99_ms": ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], "max_ms": ordered[-1]}
+    return {"p50_ms": statistics.median(ordered), "p99_ms": ordered[math.ceil(len(ordered) * 0.99) - 1], "max_ms": ordered[-1]}
 
 
 def send(site, count, pause):
@@ -54,6 +55,7 @@ def measure(site, sent):
             for step in client.command(command).hosts[0].transitions:
                 if step.life == event.COMMAND_LIFE_RECEIVED and command not in receipts:
                     receipts[command] = step.unix_ns
+        assert len(started) == len(receipts) == len(stored_event) == len(sent), "a command is missing: the figures would flatter"
         return {"to_started": quantiles([(started[c] - t) / 1e6 for c, t in sent if c in started]),
                 "receipt_known": quantiles([(receipts[c] - t) / 1e6 for c, t in sent if c in receipts]),
                 "event_stored": quantiles([(stored_event[c] - t) / 1e6 for c, t in sent if c in stored_event]), "n": len(started)}
@@ -86,7 +88,7 @@ def one(site_class, folder, what, count):
         site.close()
 
 
-def commands(site_class, folder_class, rounds, count=60):
+def commands(site_class, folder_class, rounds, count=200):
     report = {}
     for what in ("idle", "storm", "backlog"):
         rows = []

@@ -20,8 +20,8 @@
 #define REFUSAL(name) PATHBELL__V1__COMMAND_REFUSAL__COMMAND_REFUSAL_##name
 #define LIFE(name)    PATHBELL__V1__COMMAND_LIFE__COMMAND_LIFE_##name
 
-#define MULTIPATH_LOOKS 15 /* after the message, this often: a path that fails again does so soon \
-			    */
+/* After the message, so often: a path that fails again does so soon. */
+#define MULTIPATH_LOOKS	  15
 #define MULTIPATH_LOOK_NS 200000000L
 
 struct multipath_work {

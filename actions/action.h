@@ -110,6 +110,8 @@ void action_target_format(const Pathbell__V1__CommandTarget *target, char *ret_t
  */
 int action_refuse(struct action *action, unsigned refusal, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The verify of a verb whose apply looks at the effect itself, while it has the thing open. */
+int action_is_told(struct action *action);
 /* Sets life, errno and one sentence; returns ACTION_E_DONE. */
 int action_finish(struct action *action, unsigned life, int error_number, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

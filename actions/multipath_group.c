@@ -255,11 +255,6 @@ static int group_apply(struct action *action)
 	return r;
 }
 
-static int group_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 static int group_resolve(struct action *action)
 {
 	int r;
@@ -279,6 +274,6 @@ const struct action_verb action_multipath_switch_group = {
 	.place = ACTION_IN_CHILD,
 	.plan = group_plan,
 	.apply = group_apply,
-	.verify = group_verify,
+	.verify = action_is_told,
 	.resolve = group_resolve,
 };

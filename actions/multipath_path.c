@@ -269,12 +269,6 @@ static int fail_apply(struct action *action)
 	return r;
 }
 
-/* apply looks at the effect itself, since it has the map open. */
-static int multipath_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 /* After a crash: how is the path now? */
 
 static int multipath_resolve(struct action *action, bool wants_active)
@@ -309,7 +303,7 @@ const struct action_verb action_multipath_reinstate = {
 	.place = ACTION_IN_CHILD,
 	.plan = reinstate_plan,
 	.apply = reinstate_apply,
-	.verify = multipath_verify,
+	.verify = action_is_told,
 	.resolve = reinstate_resolve,
 };
 
@@ -318,6 +312,6 @@ const struct action_verb action_multipath_fail = {
 	.place = ACTION_IN_CHILD,
 	.plan = fail_plan,
 	.apply = fail_apply,
-	.verify = multipath_verify,
+	.verify = action_is_told,
 	.resolve = fail_resolve,
 };

@@ -144,12 +144,6 @@ static int nvme_connect_apply(struct action *action)
 	return r;
 }
 
-/* apply has waited for the effect itself: it knows which controller is meant. */
-static int nvme_connect_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 static int nvme_connect_resolve(struct action *action)
 {
 	struct nvme_connect connect = { 0 };
@@ -188,7 +182,7 @@ const struct action_verb action_nvme_connect = {
 	.place = ACTION_IN_CHILD,
 	.plan = nvme_connect_plan,
 	.apply = nvme_connect_apply,
-	.verify = nvme_connect_verify,
+	.verify = action_is_told,
 	.resolve = nvme_connect_resolve,
 	.settle = nvme_connect_settle,
 };

@@ -90,11 +90,6 @@ static int nvme_disconnect_apply(struct action *action)
 	return nvme_disconnect_judge(action, &disconnect);
 }
 
-static int nvme_disconnect_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 /* Gone is what was wanted, whoever did it. */
 static int nvme_disconnect_resolve(struct action *action)
 {
@@ -132,7 +127,7 @@ const struct action_verb action_nvme_disconnect = {
 	.place = ACTION_IN_CHILD,
 	.plan = nvme_disconnect_plan,
 	.apply = nvme_disconnect_apply,
-	.verify = nvme_disconnect_verify,
+	.verify = action_is_told,
 	.resolve = nvme_disconnect_resolve,
 	.settle = nvme_disconnect_settle,
 };

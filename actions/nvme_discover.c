@@ -303,11 +303,6 @@ static int nvme_discover_apply(struct action *action)
 	return r;
 }
 
-static int nvme_discover_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 /* What a log page named is not kept; a discovery controller that was to stay can be looked for. */
 static int nvme_discover_resolve(struct action *action)
 {
@@ -332,6 +327,6 @@ const struct action_verb action_nvme_discover = {
 	.place = ACTION_IN_CHILD,
 	.plan = nvme_discover_plan,
 	.apply = nvme_discover_apply,
-	.verify = nvme_discover_verify,
+	.verify = action_is_told,
 	.resolve = nvme_discover_resolve,
 };

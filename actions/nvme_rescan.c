@@ -220,11 +220,6 @@ static int nvme_rescan_apply(struct action *action)
 	return r;
 }
 
-static int nvme_rescan_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 /* A look whether the two agree now; nothing is queued again. */
 static int nvme_rescan_resolve(struct action *action)
 {
@@ -251,6 +246,6 @@ const struct action_verb action_nvme_rescan = {
 	.place = ACTION_IN_CHILD,
 	.plan = nvme_rescan_plan,
 	.apply = nvme_rescan_apply,
-	.verify = nvme_rescan_verify,
+	.verify = action_is_told,
 	.resolve = nvme_rescan_resolve,
 };

@@ -88,11 +88,6 @@ static int nvme_reset_apply(struct action *action)
 	return nvme_reset_judge(action, &reset, r, since_ns);
 }
 
-static int nvme_reset_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 static int nvme_reset_resolve(struct action *action)
 {
 	struct nvme_reset reset = { 0 };
@@ -115,6 +110,6 @@ const struct action_verb action_nvme_reset = {
 	.place = ACTION_IN_CHILD,
 	.plan = nvme_reset_plan,
 	.apply = nvme_reset_apply,
-	.verify = nvme_reset_verify,
+	.verify = action_is_told,
 	.resolve = nvme_reset_resolve,
 };

@@ -36,11 +36,6 @@ static int resync_apply(struct action *action)
 			     0, "%zu collectors took a snapshot", n);
 }
 
-static int resync_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 /* Every start takes a snapshot of every collector: what was asked for has come about. */
 static int resync_resolve(struct action *action)
 {
@@ -53,6 +48,6 @@ const struct action_verb action_resync = {
 	.place = ACTION_ON_LOOP,
 	.plan = resync_plan,
 	.apply = resync_apply,
-	.verify = resync_verify,
+	.verify = action_is_told,
 	.resolve = resync_resolve,
 };

@@ -174,11 +174,6 @@ static int rescan_apply(struct action *action)
 						   : rescan_device_apply(action);
 }
 
-static int rescan_verify(struct action *action)
-{
-	return ACTION_E_DONE;
-}
-
 /* A rescan changes nothing by itself: how is the device now? */
 static int rescan_resolve(struct action *action)
 {
@@ -203,6 +198,6 @@ const struct action_verb action_scsi_rescan = {
 	.place = ACTION_IN_CHILD,
 	.plan = rescan_plan,
 	.apply = rescan_apply,
-	.verify = rescan_verify,
+	.verify = action_is_told,
 	.resolve = rescan_resolve,
 };

@@ -5,9 +5,11 @@
 #include "aggregator/store/sqlite_command.h"
 #include "proto/kind.h"
 
-int sqlite_life_add(struct sqlite *sqlite, const struct sqlite_life *life)
+/* Two statements that take the same six values. */
+static int sqlite_life_put(struct sqlite *sqlite, const struct sqlite_life *life,
+			   enum sqlite_sql which)
 {
-	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_TRANSITION_ADD);
+	sqlite3_stmt *statement = sqlite_prepare(sqlite, which);
 
 	if (!statement)
 		return sqlite_last(sqlite);
@@ -20,19 +22,9 @@ int sqlite_life_add(struct sqlite *sqlite, const struct sqlite_life *life)
 	return sqlite_run(sqlite, statement);
 }
 
-static int sqlite_life_row(struct sqlite *sqlite, const struct sqlite_life *life)
+int sqlite_life_add(struct sqlite *sqlite, const struct sqlite_life *life)
 {
-	sqlite3_stmt *statement = sqlite_prepare(sqlite, SQL_COMMAND_HOST_SET);
-
-	if (!statement)
-		return sqlite_last(sqlite);
-	sqlite3_bind_int64(statement, 1, life->command);
-	sqlite_bind_text(statement, 2, life->host_id);
-	sqlite3_bind_int64(statement, 3, life->life);
-	sqlite3_bind_int64(statement, 4, life->refusal);
-	sqlite_bind_text(statement, 5, life->detail);
-	sqlite3_bind_int64(statement, 6, sqlite_int(life->at));
-	return sqlite_run(sqlite, statement);
+	return sqlite_life_put(sqlite, life, SQL_TRANSITION_ADD);
 }
 
 static int sqlite_life_bump(struct sqlite *sqlite, const struct sqlite_life *life)
@@ -48,7 +40,7 @@ static int sqlite_life_bump(struct sqlite *sqlite, const struct sqlite_life *lif
 
 int sqlite_life_change(struct sqlite *sqlite, const struct sqlite_life *life)
 {
-	int r = sqlite_life_row(sqlite, life);
+	int r = sqlite_life_put(sqlite, life, SQL_COMMAND_HOST_SET);
 
 	if (r == 0)
 		r = sqlite_life_add(sqlite, life);
